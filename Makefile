@@ -1,0 +1,44 @@
+# Every target sets itself up in .venv from nothing; python3 (3.11 or newer) with venv is all it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint demo soak dist lock clean
+
+help:  ## show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(VENV)/.installed: requirements.lock requirements-demo.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-demo.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(VENV)/.installed  ## start one broker on 127.0.0.1:9092 with its data in ./data
+	@exec $(BIN)/odradek start --data-dir data
+
+lint: $(VENV)/.installed  ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint  ## lint, then every test
+	$(BIN)/pytest
+
+demo: $(VENV)/.installed  ## the flights of 2013 through the log, read by two groups, proven complete
+	@$(BIN)/odradek demo
+
+soak: $(VENV)/.installed  ## longer sweeps: seeds, kills, fuzz (MINUTES=10)
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
+
+dist: $(VENV)/.installed  ## build the wheel and the source archive into dist/
+	$(BIN)/python -m build --no-isolation
+
+lock: $(VENV)/.installed  ## resolve the lock file again
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --group dev pyproject.toml -o requirements.lock
+
+clean:  ## remove what the targets made, but never ./data
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache

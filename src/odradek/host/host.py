@@ -1,0 +1,19 @@
+"""The bundle a broker is built on."""
+
+import random
+from dataclasses import dataclass
+
+from odradek.host.clock import Clock
+from odradek.host.files import FileSystem
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One machine as a broker sees it. `boot_id` changes when the kernel was restarted (a process crash keeps it)."""
+
+    files: FileSystem
+    clock: Clock
+    random: random.Random
+    boot_id: str
+    name: str = "localhost"
+    pid: int = 0
