@@ -1,7 +1,7 @@
 """What a broker asks of the machine it runs on: files, wall clock, randomness.
 
-Everything else (sockets, timers, executor) is asyncio's own loop API. The real host is the operating system; the simulated
-one lives in `odradek.simulation`. This package imports nothing of Odradek.
+Everything else (sockets, timers, executor) is asyncio's own loop API. The real host is the operating system; the
+simulated one lives in `odradek.simulation`. This package imports nothing of Odradek.
 """
 
 from odradek.host.clock import Clock, SystemClock

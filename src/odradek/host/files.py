@@ -1,9 +1,9 @@
 """The file system a broker is written against.
 
-Descriptors are plain integers so that the real implementation is the `os` function itself, with no wrapper on hot paths.
-Every method may raise OSError; those named in `odradek.log.errors` decide what an error means. All calls are synchronous and
-may block: on the event loop only `pwritev` (page cache), `preadv` with NOWAIT and calls that touch metadata of a file just
-made are allowed; everything else goes through `loop.run_in_executor`.
+Descriptors are plain integers so that the real implementation is the `os` function itself, with no wrapper on hot
+paths. Every method may raise OSError; `odradek.log.errors` decides what an error means. All calls are synchronous and
+may block: on the event loop only `pwritev` (page cache), `preadv` with NOWAIT and calls that touch metadata of a file
+just made are allowed; everything else goes through `loop.run_in_executor`.
 """
 
 import os

@@ -12,7 +12,7 @@ SYNC_FILE_RANGE_WRITE = 2
 
 
 def _find_sync_file_range() -> Callable[[int, int, int, int], int] | None:
-    """The C library's function, or None where the kernel has none (macOS): writeback then starts when the system likes."""
+    """The C library's function, or None where there is none (macOS): writeback then starts when the system likes."""
     function = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None)
     if function is not None:
         function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]

@@ -1,7 +1,7 @@
 """The interface every metadata store has, and its vocabulary (modelled on etcd v3's KV, Watch and Lease).
 
-Revisions: every transaction that writes gets one, strictly greater than any before, also over restarts; a transaction whose
-comparisons fail changes nothing and consumes none. All keys a transaction writes share its revision.
+Revisions: every transaction that writes gets one, strictly greater than any before, also over restarts; a transaction
+whose comparisons fail changes nothing and consumes none. All keys a transaction writes share its revision.
 """
 
 from collections.abc import AsyncIterator, Sequence
