@@ -1,0 +1,166 @@
+"""One log directory: its lock, its identity, and what the last process left behind.
+
+The order at a start is: lock, identity, open and recover every log, `begin_writing` (the clean-stop marker goes, the
+kernel's boot id is remembered), first append. At a stop: everything synced, marker written, lock released. The boot id
+is written only after recovery, so that a process that dies while it recovers from a power loss leaves the next one the
+same full scan to do. Everything here may block: it runs before anything is served, or in the executor.
+"""
+
+import contextlib
+import json
+import os
+from uuid import UUID
+
+from odradek.host.files import FileSystem, read_file, write_all, write_atomically
+from odradek.log.properties import FORMAT, META_PROPERTIES, MetaProperties, PropertiesError, parse_properties
+from odradek.log.properties import render_properties as _render
+
+LOCK = ".lock"
+CLEAN_STOP = ".kafka_cleanshutdown"
+BOOT_ID = ".odradek-boot"
+
+
+class AlreadyRunningError(Exception):
+    """Another living process holds the directory; `pid` and `address` are its own words (empty when it wrote none)."""
+
+    def __init__(self, path: str, pid: str, address: str) -> None:
+        holder = f"process {pid or 'unknown'}" + (f" listening on {address}" if address else "")
+        super().__init__(f"{path} is in use by {holder}")
+        self.path = path
+        self.pid = pid
+        self.address = address
+
+
+class LogDirectory:
+    """A directory of `log.dirs` between its opening and its closing."""
+
+    __slots__ = ("clean", "files", "path", "predecessor_epoch", "properties", "same_boot", "_lock_fd")
+
+    def __init__(self, files: FileSystem, path: str) -> None:
+        self.files = files
+        self.path = path.rstrip("/") or "/"
+        self.properties: MetaProperties | None = None
+        """None until `identify`, or when there is no meta.properties yet."""
+        self.clean = False
+        """The last process stopped cleanly: nothing needs to be scanned."""
+        self.same_boot = False
+        """The kernel is the one the last process ran on and no I/O error was seen: all it wrote is there."""
+        self.predecessor_epoch = -1
+        """Broker epoch of the process that stopped cleanly (KIP-966), -1 when it did not."""
+        self._lock_fd = -1
+
+    def file(self, name: str) -> str:
+        """Path of a file of this directory."""
+        return f"{self.path}/{name}"
+
+    def lock(self, pid: int, address: str) -> None:
+        """Make the directory where needed and hold it until `close`. Raises AlreadyRunningError, OSError."""
+        make_directories(self.files, self.path)
+        fd = self.files.open(self.file(LOCK), os.O_RDWR | os.O_CREAT)
+        try:
+            self.files.lock(fd)
+        except BlockingIOError:
+            self.files.close(fd)
+            raise AlreadyRunningError(self.path, *self._holder()) from None
+        except OSError:
+            self.files.close(fd)
+            raise
+        self._lock_fd = fd
+        self.write_holder(pid, address)
+
+    def write_holder(self, pid: int, address: str) -> None:
+        """Tell a second start who we are; again once the port is known."""
+        self.files.truncate(self._lock_fd, 0)
+        write_all(self.files, self._lock_fd, f"{pid}\n{address}\n".encode(), 0)
+
+    def _holder(self) -> tuple[str, str]:
+        try:
+            lines = read_file(self.files, self.file(LOCK)).decode("utf-8", "replace").split("\n")
+        except OSError:
+            lines = []
+        return (lines + [""])[0], (lines + ["", ""])[1]
+
+    def read_state(self, boot_id: str) -> None:
+        """Learn who wrote here last and how that ended. Raises PropertiesError, OSError."""
+        self.properties = self._read_properties()
+        marker = self._read(CLEAN_STOP)
+        self.clean = marker is not None
+        self.predecessor_epoch = _broker_epoch(marker or b"")
+        self.same_boot = bool(boot_id) and self._read(BOOT_ID) == boot_id.encode()
+
+    def identify(self, cluster_id: str, node_id: int, new_directory_id: UUID) -> None:
+        """Check that the directory belongs here, or make it ours when it is new, and bring its format up to ours."""
+        found = self.properties
+        wanted = MetaProperties(cluster_id, node_id, found.directory_id if found else new_directory_id)
+        if found is not None and found.cluster_id != cluster_id:
+            raise PropertiesError(f"{self.path} belongs to cluster {found.cluster_id}, not {cluster_id}")
+        if found is not None and found.node_id != node_id:
+            raise PropertiesError(f"{self.path} belongs to node {found.node_id}, not {node_id}")
+        if found != wanted:
+            self._upgrade(found)
+            write_atomically(self.files, self.file(META_PROPERTIES), _render(wanted))
+            self.properties = wanted
+
+    def begin_writing(self, boot_id: str) -> None:
+        """From here on a crash is unclean: durable before the first append."""
+        with contextlib.suppress(FileNotFoundError):
+            self.files.unlink(self.file(CLEAN_STOP))
+            self.files.sync_directory(self.path)
+        write_atomically(self.files, self.file(BOOT_ID), boot_id.encode())
+
+    def distrust_cache(self) -> None:
+        """After an I/O error the next start scans in full, also on the same kernel. Best effort: the disk is failing."""
+        with contextlib.suppress(OSError):
+            self.files.unlink(self.file(BOOT_ID))
+            self.files.sync_directory(self.path)
+
+    def mark_clean(self, broker_epoch: int) -> None:
+        """Everything here is synced and nothing more will be written."""
+        content = json.dumps({"version": 0, "brokerEpoch": broker_epoch}, separators=(",", ":"))
+        write_atomically(self.files, self.file(CLEAN_STOP), content.encode())
+
+    def close(self) -> None:
+        """Let another process have the directory."""
+        if self._lock_fd >= 0:
+            fd, self._lock_fd = self._lock_fd, -1
+            self.files.close(fd)
+
+    def _read_properties(self) -> MetaProperties | None:
+        content = self._read(META_PROPERTIES)
+        if content is None:
+            return None
+        try:
+            return parse_properties(content)
+        except PropertiesError as error:
+            raise PropertiesError(f"{self.file(META_PROPERTIES)}: {error}") from None
+
+    def _upgrade(self, found: MetaProperties | None) -> None:
+        """Keep a copy of an older format's identity; segments are never rewritten."""
+        if found is not None and found.format < FORMAT:
+            write_atomically(self.files, self.file(f"{META_PROPERTIES}.bak-{found.format}"), _render(found))
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return read_file(self.files, self.file(name))
+        except FileNotFoundError:
+            return None
+
+
+def make_directories(files: FileSystem, path: str) -> None:
+    """`mkdir -p`, each new entry durable."""
+    if files.exists(path):
+        return
+    parent = path.rpartition("/")[0]
+    if parent:
+        make_directories(files, parent)
+    with contextlib.suppress(FileExistsError):
+        files.mkdir(path)
+    files.sync_directory(parent or "/")
+
+
+def _broker_epoch(marker: bytes) -> int:
+    try:
+        epoch = json.loads(marker)["brokerEpoch"]
+    except (ValueError, KeyError, TypeError):
+        return -1
+    return epoch if isinstance(epoch, int) else -1
