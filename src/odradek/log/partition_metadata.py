@@ -1,54 +1,37 @@
-"""`partition.metadata`: the topic id a partition's directory belongs to, in Apache Kafka's format; and directory names.
+"""`partition.metadata`: the id of the topic a directory belongs to (KIP-516). Text, two lines."""
 
-A directory `<topic>-<partition>` serves a topic only when the id in it is the topic's: a topic made again under the
-same name never sees its predecessor's records.
-"""
-
-import re
+import base64
+import binascii
 from uuid import UUID
 
-from odradek.log.properties import decode_uuid, encode_uuid
+from odradek.log.errors import CorruptFileError
 
-PARTITION_METADATA = "partition.metadata"
-DELETED_SUFFIX = "-delete"
-STRAY_SUFFIX = "-stray"
-MAX_NAME_LENGTH = 255
-
-_NAME = re.compile(r"([A-Za-z0-9._-]{1,249})-(0|[1-9][0-9]{0,9})")
+VERSION = "0"
 
 
-class CorruptPartitionMetadataError(ValueError):
-    """partition.metadata does not name a topic id."""
+def encode(topic_id: UUID) -> bytes:
+    """The file's content; ids are written as Kafka prints them, 22 characters of URL-safe base64."""
+    text = base64.urlsafe_b64encode(topic_id.bytes).rstrip(b"=").decode()
+    return f"version: {VERSION}\ntopic_id: {text}".encode()
 
 
-def directory_name(topic: str, partition: int) -> str:
-    """`<topic>-<partition>`."""
-    return f"{topic}-{partition}"
-
-
-def parse_directory_name(name: str) -> tuple[str, int] | None:
-    """Topic and partition, or None for what is not a partition's directory (set aside, deleted, foreign)."""
-    match = _NAME.fullmatch(name)
-    return (match[1], int(match[2])) if match else None
-
-
-def set_aside_name(name: str, unique_id: str, suffix: str) -> str:
-    """`<name>.<unique id><suffix>`, the name cut where a file system would not take the whole (as Kafka does)."""
-    tail = f".{unique_id}{suffix}"
-    return name[: MAX_NAME_LENGTH - len(tail)] + tail
-
-
-def render_partition_metadata(topic_id: UUID) -> bytes:
-    return f"version: 0\ntopic_id: {encode_uuid(topic_id)}".encode()
-
-
-def parse_partition_metadata(content: bytes) -> UUID:
-    """The topic id. Raises CorruptPartitionMetadataError."""
-    version, _, rest = content.partition(b"\n")
-    key, _, text = rest.strip().partition(b": ")
+def decode(content: bytes) -> UUID:
+    """The topic's id. Raises CorruptFileError."""
+    fields = dict(line.split(": ", 1) for line in _lines(content))
+    if fields.get("version") != VERSION or "topic_id" not in fields:
+        raise CorruptFileError("partition.metadata lacks its version or topic id")
     try:
-        if version.strip() != b"version: 0" or key != b"topic_id":
-            raise ValueError(content)
-        return decode_uuid(text.decode("ascii"))
-    except ValueError as error:
-        raise CorruptPartitionMetadataError(f"no topic id in {content[:80]!r}") from error
+        raw = base64.b64decode(fields["topic_id"] + "==", altchars=b"-_", validate=True)
+        return UUID(bytes=raw)
+    except (ValueError, binascii.Error):
+        raise CorruptFileError(f"partition.metadata: {fields['topic_id']!r} is no topic id") from None
+
+
+def _lines(content: bytes) -> list[str]:
+    try:
+        lines = content.decode("ascii").splitlines()
+    except UnicodeDecodeError:
+        raise CorruptFileError("partition.metadata is not text") from None
+    if any(": " not in line for line in lines):
+        raise CorruptFileError("partition.metadata has a line without a value")
+    return lines
