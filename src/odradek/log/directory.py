@@ -12,8 +12,14 @@ import os
 from uuid import UUID
 
 from odradek.host.files import FileSystem, read_file, write_all, write_atomically
-from odradek.log.properties import FORMAT, META_PROPERTIES, MetaProperties, PropertiesError, parse_properties
-from odradek.log.properties import render_properties as _render
+from odradek.log.properties import (
+    FORMAT,
+    META_PROPERTIES,
+    MetaProperties,
+    PropertiesError,
+    parse_properties,
+    render_properties,
+)
 
 LOCK = ".lock"
 CLEAN_STOP = ".kafka_cleanshutdown"
@@ -34,7 +40,7 @@ class AlreadyRunningError(Exception):
 class LogDirectory:
     """A directory of `log.dirs` between its opening and its closing."""
 
-    __slots__ = ("clean", "files", "path", "predecessor_epoch", "properties", "same_boot", "_lock_fd")
+    __slots__ = ("_lock_fd", "clean", "files", "path", "predecessor_epoch", "properties", "same_boot")
 
     def __init__(self, files: FileSystem, path: str) -> None:
         self.files = files
@@ -77,8 +83,8 @@ class LogDirectory:
         try:
             lines = read_file(self.files, self.file(LOCK)).decode("utf-8", "replace").split("\n")
         except OSError:
-            lines = []
-        return (lines + [""])[0], (lines + ["", ""])[1]
+            return "", ""
+        return lines[0], lines[1] if len(lines) > 1 else ""
 
     def read_state(self, boot_id: str) -> None:
         """Learn who wrote here last and how that ended. Raises PropertiesError, OSError."""
@@ -98,7 +104,7 @@ class LogDirectory:
             raise PropertiesError(f"{self.path} belongs to node {found.node_id}, not {node_id}")
         if found != wanted:
             self._upgrade(found)
-            write_atomically(self.files, self.file(META_PROPERTIES), _render(wanted))
+            write_atomically(self.files, self.file(META_PROPERTIES), render_properties(wanted))
             self.properties = wanted
 
     def begin_writing(self, boot_id: str) -> None:
@@ -109,7 +115,7 @@ class LogDirectory:
         write_atomically(self.files, self.file(BOOT_ID), boot_id.encode())
 
     def distrust_cache(self) -> None:
-        """After an I/O error the next start scans in full, also on the same kernel. Best effort: the disk is failing."""
+        """After an I/O error the next start scans in full, also on the same kernel. Best effort: it is failing."""
         with contextlib.suppress(OSError):
             self.files.unlink(self.file(BOOT_ID))
             self.files.sync_directory(self.path)
@@ -137,7 +143,7 @@ class LogDirectory:
     def _upgrade(self, found: MetaProperties | None) -> None:
         """Keep a copy of an older format's identity; segments are never rewritten."""
         if found is not None and found.format < FORMAT:
-            write_atomically(self.files, self.file(f"{META_PROPERTIES}.bak-{found.format}"), _render(found))
+            write_atomically(self.files, self.file(f"{META_PROPERTIES}.bak-{found.format}"), render_properties(found))
 
     def _read(self, name: str) -> bytes | None:
         try:

@@ -1,8 +1,8 @@
 """How far a partition is committed: pure functions over replica states.
 
-The high watermark counts the committed in-sync replicas and those about to join them, and moves only while the committed
-ones are at least the partition's effective `min.insync.replicas` (KIP-497, KIP-966). It never moves back within a
-leader epoch. With one replica it is the leader's own offset.
+The high watermark counts the committed in-sync replicas and those about to join them, and moves only while the
+committed ones are at least the partition's effective `min.insync.replicas` (KIP-497, KIP-966). It never moves back
+within a leader epoch. With one replica it is the leader's own offset.
 
 A replica's own offset is its log end offset, or its flushed offset where `flush.messages` or `flush.ms` ask for
 durability: what is counted, acknowledged and shown to consumers is then on stable storage.
