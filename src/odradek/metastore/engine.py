@@ -1,0 +1,382 @@
+"""What the stores of one process share: a queue of requests, group commit, watches and leases, on the event loop.
+
+A request is decided against a `Stage`; a whole group of them goes to the `Journal` in one write; when that is durable
+the group is applied and every request gets its own outcome. Everything here runs on the loop, nothing blocks it.
+"""
+
+import asyncio
+import contextvars
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+from odradek.metastore.keyspace import Keyspace, Stage
+from odradek.metastore.leases import Leases
+from odradek.metastore.store import (
+    KV,
+    Compare,
+    Delete,
+    KeepaliveAck,
+    Lease,
+    LeaseId,
+    LeaseLost,
+    LimitExceeded,
+    NotApplied,
+    Operation,
+    OutcomeUnknown,
+    Page,
+    Progress,
+    Put,
+    Revision,
+    RevisionBatch,
+    TxnResult,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a store. A transaction's operations are counted as etcd counts them: per list, not in sum."""
+
+    max_operations: int = 128
+    max_bytes: int = 1536 * 1024
+    pending_requests_max: int = 10_000
+    group_requests_max: int = 1_000
+    history_events_max: int = 50_000
+    page_items: int = 1_000
+    keepalives_per_ttl: float = 4.5
+
+
+@dataclass(slots=True)
+class Group:
+    """What one group of requests changes, as the journal writes it."""
+
+    stage: Stage
+    granted: list[Lease] = field(default_factory=list)
+    removed: list[LeaseId] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.stage.commits or self.granted or self.removed)
+
+
+class Journal(Protocol):
+    def commit(self, group: Group) -> "asyncio.Future[None]":
+        """Make the group durable. Fails with NotApplied (nothing written) or JournalFailed."""
+        ...
+
+
+class JournalFailed(Exception):
+    """Nobody knows what is on disk: the store takes no more writes."""
+
+
+@dataclass(slots=True, eq=False)
+class _Request(Generic[T]):
+    decide: Callable[[Group], T]
+    future: "asyncio.Future[T]"
+    begun: bool = False
+    outcome: T | None = None
+
+
+class Engine:
+    """`clock` gives seconds that never jump; lease ids carry the generation, so that none is ever used twice."""
+
+    def __init__(
+        self, keyspace: Keyspace, leases: Leases, journal: Journal, clock: Callable[[], float], limits: Limits
+    ) -> None:
+        self._keyspace, self._leases, self._journal = keyspace, leases, journal
+        self._clock, self._limits = clock, limits
+        self._context = contextvars.copy_context()
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[_Request[object]] = deque()
+        self._committing = False
+        self._watchers: list[asyncio.Future[None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._idle: asyncio.Future[None] | None = None
+        self._closed: str | None = None
+        self._last_lease = 0
+        self._arm_lease_timer()
+
+    # --- reads ---
+
+    @property
+    def revision(self) -> Revision:
+        return self._keyspace.revision
+
+    def get(self, key: bytes) -> tuple[KV | None, Revision]:
+        self._check_open()
+        return self._keyspace.get(key), self._keyspace.revision
+
+    async def scan(self, prefix: bytes, at: Revision) -> AsyncIterator[Page]:
+        self._check_open()
+        revision = at or self._keyspace.revision
+        items = self._keyspace.items_at(prefix, revision)
+        size = self._limits.page_items
+        for start in range(0, max(len(items), 1), size):
+            yield Page(tuple(items[start : start + size]), revision)
+
+    async def watch(self, prefix: bytes, after: Revision) -> AsyncIterator[RevisionBatch | Progress]:
+        seen = reported = after
+        while True:
+            self._check_open()
+            commit = self._keyspace.next_commit(seen)
+            if commit is not None:
+                seen = commit.revision
+                if (batch := commit.under(prefix)) is not None:
+                    reported = seen
+                    yield batch
+            elif reported < seen:
+                reported = seen
+                yield Progress(seen)
+            else:
+                await self._next_change()
+
+    def _next_change(self) -> "asyncio.Future[None]":
+        waiter = self._loop.create_future()
+        self._watchers.append(waiter)
+        waiter.add_done_callback(self._forget_watcher)
+        return waiter
+
+    def _forget_watcher(self, waiter: "asyncio.Future[None]") -> None:
+        if waiter.cancelled():
+            self._watchers.remove(waiter)
+
+    def _wake_watchers(self) -> None:
+        watchers, self._watchers = self._watchers, []
+        for waiter in watchers:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # --- requests ---
+
+    async def txn(
+        self, when: Sequence[Compare], then: Sequence[Operation], otherwise: Sequence[Operation], timeout: float
+    ) -> TxnResult:
+        check_limits(when, then, otherwise, self._limits)
+        return await self._settle(self._submit_txn(when, then, otherwise), timeout)
+
+    def txn_soon(self, when: Sequence[Compare], then: Sequence[Operation], otherwise: Sequence[Operation]) -> None:
+        """A transaction nobody waits for any more; dropped when the store is closed."""
+        if self._closed is None:
+            self._submit_txn(when, then, otherwise)
+
+    def _submit_txn(
+        self, when: Sequence[Compare], then: Sequence[Operation], otherwise: Sequence[Operation]
+    ) -> "_Request[TxnResult]":
+        def decide(group: Group) -> TxnResult:
+            succeeded = all(group.stage.holds(compare) for compare in when)
+            operations = then if succeeded else otherwise
+            self._check_leases(operations, group)
+            group.stage.run(operations)
+            return TxnResult(succeeded, group.stage.revision)
+
+        return self._submit(decide)
+
+    def _check_leases(self, operations: Sequence[Operation], group: Group) -> None:
+        for operation in operations:
+            lease = operation.lease if isinstance(operation, Put) else 0
+            if lease and (lease in group.removed or not self._leases.exists(lease)):
+                raise LeaseLost(f"lease {lease} is gone")
+
+    def _submit(self, decide: Callable[[Group], T]) -> _Request[T]:
+        self._check_open()
+        if len(self._queue) >= self._limits.pending_requests_max:
+            raise NotApplied(f"more than {self._limits.pending_requests_max} requests are waiting")
+        future: asyncio.Future[T] = self._loop.create_future()
+        future.add_done_callback(_retrieve)
+        request = _Request(decide, future)
+        if not self._queue and not self._committing:
+            self._loop.call_soon(self._begin_group, context=self._context)
+        self._queue.append(request)  # type: ignore[arg-type]
+        return request
+
+    async def _settle(self, request: _Request[T], timeout: float) -> T:
+        await asyncio.wait([request.future], timeout=timeout)
+        if request.future.done():
+            return request.future.result()
+        if request.begun:
+            raise OutcomeUnknown(f"no answer within {timeout} s")
+        request.future.cancel()
+        raise NotApplied(f"not begun within {timeout} s")
+
+    # --- group commit ---
+
+    def _begin_group(self) -> None:
+        group, requests = Group(Stage(self._keyspace)), list[_Request[object]]()
+        while self._queue and len(requests) < self._limits.group_requests_max:
+            request = self._queue.popleft()
+            if not request.future.done() and self._decide(request, group):
+                requests.append(request)
+        if group.is_empty:
+            _answer(requests)
+            self._go_on()
+            return
+        self._committing = True
+        written = self._journal.commit(group)
+        written.add_done_callback(lambda done: self._finish_group(done, group, requests), context=self._context)
+
+    def _decide(self, request: _Request[object], group: Group) -> bool:
+        request.begun = True
+        try:
+            request.outcome = request.decide(group)
+        except LeaseLost as error:
+            request.future.set_exception(error)
+            return False
+        return True
+
+    def _finish_group(self, written: "asyncio.Future[None]", group: Group, requests: list[_Request[object]]) -> None:
+        self._committing = False
+        error = written.exception()
+        if error is None:
+            self._apply(group)
+            _answer(requests)
+        elif isinstance(error, NotApplied):
+            _refuse(requests, error)
+        else:
+            self._closed = f"the metadata store failed: {error}"
+            _refuse(requests, OutcomeUnknown(self._closed))
+            self._refuse_queue()
+            self._wake_watchers()
+        self._go_on()
+
+    def _apply(self, group: Group) -> None:
+        now = self._clock()
+        for lease in group.granted:
+            self._leases.add(lease, now)
+        self._leases.follow(group.stage.commits)
+        for lease_id in group.removed:
+            self._leases.remove(lease_id)
+        self._keyspace.apply(group.stage.commits)
+        self._arm_lease_timer()
+        self._wake_watchers()
+
+    def _go_on(self) -> None:
+        if self._queue:
+            self._loop.call_soon(self._begin_group, context=self._context)
+        elif self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    # --- leases ---
+
+    async def grant(self, ttl: float) -> Lease:
+        def decide(group: Group) -> Lease:
+            self._last_lease += 1
+            lease = Lease(self._last_lease, ttl)
+            group.granted.append(lease)
+            return lease
+
+        return await self._submit(decide).future
+
+    def number_leases_from(self, first: LeaseId) -> None:
+        self._last_lease = first
+
+    async def keepalive(self, lease: LeaseId) -> AsyncIterator[KeepaliveAck]:
+        while True:
+            ttl = self.renew(lease)
+            yield KeepaliveAck(lease, ttl)
+            await asyncio.sleep(ttl / self._limits.keepalives_per_ttl)
+
+    def renew(self, lease: LeaseId) -> float:
+        self._check_open()
+        return self._leases.renew(lease, self._clock())
+
+    async def revoke(self, lease: LeaseId) -> None:
+        await self._submit(partial(self._revoke, lease)).future
+
+    def _revoke(self, lease: LeaseId, group: Group) -> None:
+        if not self._leases.exists(lease) or lease in group.removed:
+            return
+        keys = group.stage.keys_of_lease(lease, self._leases.keys(lease))
+        group.stage.run([Delete(key) for key in keys])
+        group.removed.append(lease)
+
+    def _arm_lease_timer(self) -> None:
+        if self._timer is not None or self._closed is not None:
+            return
+        deadline = self._leases.next_deadline()
+        if deadline is not None:
+            delay = max(deadline - self._clock(), 0.0)
+            self._timer = self._loop.call_later(delay, self.expire_leases, context=self._context)
+
+    def expire_leases(self) -> None:
+        """Remove what is due now; the timer goes on with what is due next."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._closed is None:
+            for lease in self._leases.take_expired(self._clock()):
+                self._submit(partial(self._revoke, lease))
+        self._arm_lease_timer()
+
+    # --- compaction, end ---
+
+    def compact(self, before: Revision) -> None:
+        self._check_open()
+        self._keyspace.compact(before)
+
+    async def close(self) -> None:
+        """Everything asked for before is finished; what comes later is refused."""
+        while self._queue or self._committing:
+            self._idle = self._loop.create_future()
+            await self._idle
+        self._closed = self._closed or "the metadata store is closed"
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._wake_watchers()
+
+    def _check_open(self) -> None:
+        if self._closed is not None:
+            raise NotApplied(self._closed)
+
+    def _refuse_queue(self) -> None:
+        waiting, self._queue = list(self._queue), deque()
+        _refuse(waiting, NotApplied(self._closed or "refused"))
+
+
+def check_limits(
+    when: Sequence[Compare], then: Sequence[Operation], otherwise: Sequence[Operation], limits: Limits
+) -> None:
+    """Raises LimitExceeded; ValueError when a transaction names a key twice, which has no meaning."""
+    most = max(len(when), len(then), len(otherwise))
+    if most > limits.max_operations:
+        raise LimitExceeded(f"{most} operations in a transaction, at most {limits.max_operations} are allowed")
+    size = sum(len(compare.key) + _operand_size(compare) for compare in when)
+    size += sum(len(op.key) + (len(op.value) if isinstance(op, Put) else 0) for op in (*then, *otherwise))
+    if size > limits.max_bytes:
+        raise LimitExceeded(f"{size} bytes in a transaction, at most {limits.max_bytes} are allowed")
+    for operations in (then, otherwise):
+        _check_distinct(operations)
+
+
+def _operand_size(compare: Compare) -> int:
+    return len(compare.operand) if isinstance(compare.operand, bytes) else 8
+
+
+def _check_distinct(operations: Sequence[Operation]) -> None:
+    keys = [operation.key for operation in operations]
+    prefixes = [op.key for op in operations if isinstance(op, Delete) and op.prefix]
+    covered = [key for prefix in prefixes for key in keys if key.startswith(prefix) and key != prefix]
+    if covered or len(set(keys)) != len(keys):
+        raise ValueError(f"a transaction names a key more than once: {covered or keys}")
+
+
+def _answer(requests: list[_Request[object]]) -> None:
+    for request in requests:
+        if not request.future.done():
+            request.future.set_result(request.outcome)
+
+
+def _refuse(requests: list[_Request[object]], error: Exception) -> None:
+    for request in requests:
+        if not request.future.done():
+            request.future.set_exception(error)
+
+
+def _retrieve(future: "asyncio.Future[T]") -> None:
+    """Mark the outcome as seen: whoever asked may have gone."""
+    if not future.cancelled():
+        future.exception()
