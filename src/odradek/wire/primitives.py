@@ -1,0 +1,141 @@
+"""The protocol's primitive types, for the hand-written codecs.
+
+Readers take (buffer, position, end) and return (value, next position); they raise MalformedRequestError for whatever
+does not fit between position and end. A count of items is checked against the bytes that are left, so that no claim
+of a client decides how much is allocated.
+"""
+
+from struct import Struct
+from uuid import UUID
+
+from odradek.host.files import Buffer
+from odradek.wire.errors import MalformedRequestError
+
+INT16 = Struct(">h")
+INT32 = Struct(">i")
+INT64 = Struct(">q")
+
+UUID_SIZE = 16
+_VARINT_BITS_MAX = 28
+_UINT32_MAX = 0xFFFF_FFFF
+
+
+def read_unsigned_varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
+    """Up to five bytes, seven bits each, least significant first."""
+    value = shift = 0
+    while position < end:
+        byte = buffer[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & _UINT32_MAX, position
+        shift += 7
+        if shift > _VARINT_BITS_MAX:
+            raise MalformedRequestError("a variable-length integer is longer than five bytes")
+    raise MalformedRequestError("a variable-length integer ends beyond the request")
+
+
+def write_unsigned_varint(value: int) -> bytes:
+    """The shortest encoding of a value of at most 32 bits."""
+    if value < 0x80:
+        return bytes((value,))
+    encoded = bytearray()
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def skip_tagged_fields(buffer: Buffer, position: int, end: int) -> int:
+    """Position after a section of tagged fields, none of which is looked at."""
+    count, position = read_unsigned_varint(buffer, position, end)
+    for _ in range(checked_count(count, position, end, 2)):
+        _, position = read_unsigned_varint(buffer, position, end)
+        size, position = read_unsigned_varint(buffer, position, end)
+        position = checked_end(position, size, end)
+    return position
+
+
+def checked_end(position: int, size: int, end: int) -> int:
+    """position + size, which must not lie beyond the end."""
+    if size > end - position:
+        raise MalformedRequestError(f"a field of {size} bytes ends beyond the request")
+    return position + size
+
+
+def checked_count(count: int, position: int, end: int, item_size_min: int) -> int:
+    """The count of an array whose items take at least so many bytes each."""
+    if count * item_size_min > end - position:
+        raise MalformedRequestError(f"an array of {count} items ends beyond the request")
+    return count
+
+
+def read_array_size(buffer: Buffer, position: int, end: int, flexible: bool) -> tuple[int, int]:
+    """Number of items, -1 for null."""
+    if flexible:
+        size, position = read_unsigned_varint(buffer, position, end)
+        return size - 1, position
+    after = checked_end(position, 4, end)
+    (size,) = INT32.unpack_from(buffer, position)
+    return size, after
+
+
+def read_array(buffer: Buffer, position: int, end: int, flexible: bool, item_size_min: int) -> tuple[int, int]:
+    """Number of items of an array that cannot be null."""
+    size, position = read_array_size(buffer, position, end, flexible)
+    if size < 0:
+        raise MalformedRequestError("an array that must be present is null")
+    return checked_count(size, position, end, item_size_min), position
+
+
+def read_nullable_string(buffer: Buffer, position: int, end: int, flexible: bool) -> tuple[str | None, int]:
+    """A string of UTF-8 bytes behind its length, or null."""
+    if flexible:
+        size, position = read_unsigned_varint(buffer, position, end)
+        size -= 1
+    else:
+        after = checked_end(position, 2, end)
+        (size,) = INT16.unpack_from(buffer, position)
+        position = after
+    if size < 0:
+        return None, position
+    after = checked_end(position, size, end)
+    try:
+        return str(buffer[position:after], "utf-8"), after
+    except UnicodeDecodeError as error:
+        raise MalformedRequestError("a string is not UTF-8") from error
+
+
+def read_string(buffer: Buffer, position: int, end: int, flexible: bool) -> tuple[str, int]:
+    """As `read_nullable_string`; null is malformed."""
+    value, position = read_nullable_string(buffer, position, end, flexible)
+    if value is None:
+        raise MalformedRequestError("a string that must be present is null")
+    return value, position
+
+
+def read_uuid(buffer: Buffer, position: int, end: int) -> tuple[UUID, int]:
+    """16 bytes; the zero UUID stands for none."""
+    after = checked_end(position, UUID_SIZE, end)
+    return UUID(bytes=bytes(buffer[position:after])), after
+
+
+def write_string(value: str, flexible: bool) -> bytes:
+    """A string that is present."""
+    encoded = value.encode()
+    if flexible:
+        return write_unsigned_varint(len(encoded) + 1) + encoded
+    return INT16.pack(len(encoded)) + encoded
+
+
+def write_nullable_string(value: str | None, flexible: bool) -> bytes:
+    """A string or null."""
+    if value is None:
+        return b"\x00" if flexible else b"\xff\xff"
+    return write_string(value, flexible)
+
+
+def write_array_size(count: int, flexible: bool) -> bytes:
+    """The number before an array's items."""
+    return write_unsigned_varint(count + 1) if flexible else INT32.pack(count)
