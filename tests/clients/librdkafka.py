@@ -1,9 +1,10 @@
 """confluent-kafka (librdkafka)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from tests.clients.vocabulary import Membership, Received, Sent
 
@@ -11,7 +12,7 @@ ASSIGNORS = {"range": "range", "roundrobin": "roundrobin", "cooperative": "coope
 DEADLINE_S = 30.0
 
 
-def received(message: Message) -> Received:
+def received(message: Any) -> Received:
     headers = tuple((str(name), bytes(value or b"")) for name, value in message.headers() or ())
     partition, offset, timestamp = message.partition(), message.offset(), message.timestamp()[1]
     assert partition is not None
@@ -65,19 +66,22 @@ class Librdkafka:
         )
         offsets: list[int] = [-1] * len(records)
 
-        def delivered(index: int, error: KafkaError | None, message: Message) -> None:
-            assert error is None, error
-            offsets[index] = message.offset() or 0
+        def report(index: int) -> Callable[[KafkaError | None, Any], None]:
+            def delivered(error: KafkaError | None, message: Any) -> None:
+                assert error is None, error
+                offsets[index] = message.offset()
+
+            return delivered
 
         for index, record in enumerate(records):
-            extra = {"timestamp": record.timestamp_ms} if record.timestamp_ms is not None else {}
+            extra: Any = {"timestamp": record.timestamp_ms} if record.timestamp_ms is not None else {}
             producer.produce(
                 topic,
                 value=record.value,
                 key=record.key,
                 partition=record.partition,
                 headers=list(record.headers),
-                on_delivery=lambda error, message, at=index: delivered(at, error, message),
+                on_delivery=report(index),
                 **extra,
             )
             producer.poll(0)
@@ -88,7 +92,7 @@ class Librdkafka:
         consumer = self._consumer("reader-without-a-group")
         try:
             consumer.assign([TopicPartition(topic, partition, offset)])
-            messages: list[Message] = []
+            messages: list[Any] = []
             while len(messages) < count:
                 batch = consumer.consume(num_messages=count - len(messages), timeout=DEADLINE_S)
                 assert batch, f"got {len(messages)} of {count} records"
@@ -106,10 +110,10 @@ class Librdkafka:
             consumer.close()
 
     def join(self, membership: Membership) -> LibrdkafkaMember:
-        extra = {"group.instance.id": membership.instance_id} if membership.instance_id else {}
+        extra: Any = {"group.instance.id": membership.instance_id} if membership.instance_id else {}
         consumer = self._consumer(
             membership.group,
-            **{
+            {
                 "partition.assignment.strategy": ASSIGNORS[membership.assignor],
                 "session.timeout.ms": membership.session_timeout_ms,
                 "heartbeat.interval.ms": 500,
@@ -118,7 +122,7 @@ class Librdkafka:
         )
         return LibrdkafkaMember(consumer, membership.topics)
 
-    def _consumer(self, group: str, **extra: str | int) -> Consumer:
+    def _consumer(self, group: str, extra: Mapping[str, str | int] = MappingProxyType({})) -> Consumer:
         return Consumer(
             {
                 "bootstrap.servers": self._bootstrap,

@@ -1,0 +1,56 @@
+"""One broker process for all scenarios of this directory, and the clients that talk to it."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from odradek.testing import BrokerProcess
+from tests.clients.aio import Aiokafka, LoopThread
+from tests.clients.kafkapython import KafkaPython
+from tests.clients.librdkafka import Librdkafka
+from tests.clients.vocabulary import Client
+
+SETTINGS = {"group.initial.rebalance.delay.ms": "200", "group.min.session.timeout.ms": "1000"}
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def bootstrap() -> Iterator[str]:
+    with BrokerProcess(settings=SETTINGS) as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture(scope="session")
+def clients(bootstrap: str) -> Iterator[dict[str, Client]]:
+    loop = LoopThread()
+    found: list[Client] = [Librdkafka(bootstrap), KafkaPython(bootstrap), Aiokafka(bootstrap, loop)]
+    yield {client.name: client for client in found}
+    loop.close()
+
+
+@pytest.fixture(params=["confluent-kafka", "kafka-python", "aiokafka"])
+def client(request: pytest.FixtureRequest, clients: dict[str, Client]) -> Client:
+    return clients[request.param]
+
+
+@pytest.fixture
+def new_topic(bootstrap: str) -> Callable[..., str]:
+    """Makes a topic of its own for a test and returns its name."""
+
+    def create(partitions: int = 1, **config: str) -> str:
+        name = f"topic-{next(NUMBERS)}"
+        settings = {key.replace("_", "."): value for key, value in config.items()}
+        futures = AdminClient({"bootstrap.servers": bootstrap}).create_topics(
+            [NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)]
+        )
+        futures[name].result(timeout=30)
+        return name
+
+    return create
+
+
+@pytest.fixture
+def new_group() -> Callable[[], str]:
+    return lambda: f"group-{next(NUMBERS)}"
