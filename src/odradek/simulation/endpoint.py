@@ -28,7 +28,10 @@ Packet = bytes | End | Reset
 
 
 class Endpoint:
-    """`transport` is the owner's view while it is open. `under_way` counts bytes sent and not yet read by the peer."""
+    """`transport` is the owner's view while it is open. `under_way` counts bytes sent and not yet read by the peer.
+
+    `forgotten`: the machine lost its power and knows nothing of the connection; `dropped`: packets came in vain.
+    """
 
     def __init__(
         self, network: "Network", loop: "SimulatedLoop", host: "HostState", address: Address, peer_address: Address
@@ -102,6 +105,8 @@ class Endpoint:
         if self.closed:
             return
         self.closed, self.transport = True, None
+        if self.forgotten:
+            return
         if self.error is None:
             if self.unread:
                 self.send(Reset())
