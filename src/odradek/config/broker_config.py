@@ -1,0 +1,95 @@
+"""A broker's configuration at one moment: built-in defaults, what it was started with, what was set since."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from odradek.config.broker import BROKER_OPTIONS
+from odradek.config.errors import ConfigError
+from odradek.config.listener import Listener, check_listeners, parse_listeners, parse_protocol_map
+from odradek.config.option import nearest
+from odradek.config.values import Value, text_of
+
+if TYPE_CHECKING:
+    from odradek.config.topic_config import TopicConfig
+
+NONE: Mapping[str, str] = MappingProxyType({})
+ALIASES = {"broker.id": "node.id"}
+"""Names of an older Kafka that its configuration files still carry."""
+
+
+class BrokerConfig:
+    """Immutable. The four levels, weakest first: default, `static`, `cluster_dynamic`, `broker_dynamic`."""
+
+    __slots__ = (
+        "_values",
+        "advertised_listeners",
+        "broker_dynamic",
+        "cluster_dynamic",
+        "listeners",
+        "static",
+        "topic_configs",
+    )
+
+    def __init__(self, static: Mapping[str, str], cluster: Mapping[str, str] = NONE, broker: Mapping[str, str] = NONE):
+        self.static = MappingProxyType(dict(static))
+        self.cluster_dynamic = MappingProxyType(dict(cluster))
+        self.broker_dynamic = MappingProxyType(dict(broker))
+        self._values: dict[str, Value] = {name: option.default for name, option in BROKER_OPTIONS.items()}
+        for level in (self.static, self.cluster_dynamic, self.broker_dynamic):
+            self._values.update({key: BROKER_OPTIONS[key].parse(text) for key, text in level.items()})
+        self.listeners, self.advertised_listeners = _listeners(self._values)
+        _check_together(self._values)
+        self.topic_configs: dict[tuple[tuple[str, str], ...], TopicConfig] = {}
+        """Kept by `TopicConfig.of`, per set of overrides."""
+
+    @classmethod
+    def parse(cls, values: Mapping[str, object]) -> "BrokerConfig":
+        """From keys and values as files and command lines give them. Raises ConfigError, one line."""
+        static: dict[str, str] = {}
+        for given, value in values.items():
+            key = ALIASES.get(given, given)
+            if key not in BROKER_OPTIONS:
+                raise ConfigError(
+                    f'unknown configuration key "{given}" (value {text_of(value)}){nearest(given, BROKER_OPTIONS)}'
+                )
+            static[key] = text_of(value)
+        return cls(static)
+
+    def with_dynamic(self, overrides: Mapping[str, str], cluster: Mapping[str, str] = NONE) -> "BrokerConfig":
+        """The same start configuration under other dynamic values; `overrides` are this broker's own, `cluster` those
+        of all brokers. Raises ConfigError."""
+        return BrokerConfig(self.static, cluster, overrides)
+
+    def get(self, key: str) -> Any:
+        """The value that counts, typed; None when it is not set and has no default. KeyError: no such option."""
+        return self._values[key]
+
+
+def _listeners(values: Mapping[str, Any]) -> tuple[tuple[Listener, ...], tuple[Listener, ...]]:
+    listeners = parse_listeners("listeners", values["listeners"])
+    given = values["advertised.listeners"]
+    advertised = parse_listeners("advertised.listeners", given) if given else listeners
+    check_listeners(listeners, advertised, parse_protocol_map(values["listener.security.protocol.map"]))
+    return listeners, advertised
+
+
+def _check_together(values: Mapping[str, Any]) -> None:
+    """Rules between two keys. Raises ConfigError."""
+    queued, request = values["queued.max.request.bytes"], values["socket.request.max.bytes"]
+    if 0 < queued < request:
+        raise ConfigError(
+            f"Invalid value {queued} for configuration queued.max.request.bytes: "
+            f"Value must be at least socket.request.max.bytes ({request})"
+        )
+    shortest, longest = values["group.min.session.timeout.ms"], values["group.max.session.timeout.ms"]
+    if shortest > longest:
+        raise ConfigError(
+            f"Invalid value {shortest} for configuration group.min.session.timeout.ms: "
+            f"Value must be no more than group.max.session.timeout.ms ({longest})"
+        )
+    if values["broker.heartbeat.interval.ms"] * 2 > values["broker.session.timeout.ms"]:
+        raise ConfigError(
+            f"Invalid value {values['broker.heartbeat.interval.ms']} for configuration broker.heartbeat.interval.ms: "
+            f"Value must be no more than half of broker.session.timeout.ms ({values['broker.session.timeout.ms']})"
+        )

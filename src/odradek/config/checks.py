@@ -1,0 +1,107 @@
+"""What values an option allows: each check says so in words and raises ValueError with Kafka's message."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from odradek.config.values import Value
+
+
+class Check(Protocol):
+    """A rule about one option's value."""
+
+    @property
+    def allowed(self) -> str:
+        """For the documentation: `at least 1`, `one of a, b`."""
+
+    def __call__(self, value: Value) -> None:
+        """Raises ValueError with what the value must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyValue:
+    allowed: str = ""
+
+    def __call__(self, value: Value) -> None:
+        """Everything of the type will do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A number within bounds; `maximum` None: no upper one."""
+
+    minimum: float
+    maximum: float | None = None
+
+    @property
+    def allowed(self) -> str:
+        return f"at least {self.minimum}" if self.maximum is None else f"{self.minimum} to {self.maximum}"
+
+    def __call__(self, value: Value) -> None:
+        if not isinstance(value, int | float) or value != value or value < self.minimum:
+            raise ValueError(f"Value must be at least {self.minimum}")
+        if self.maximum is not None and value > self.maximum:
+            raise ValueError(f"Value must be no more than {self.maximum}")
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of some words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        return "one of " + ", ".join(self.words)
+
+    def __call__(self, value: Value) -> None:
+        if value not in self.words:
+            raise ValueError(f"String must be one of: {', '.join(self.words)}")
+
+
+@dataclass(frozen=True, slots=True)
+class SomeOf:
+    """A list of some words, none twice."""
+
+    words: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        return "a list of " + ", ".join(self.words)
+
+    def __call__(self, value: Value) -> None:
+        if not isinstance(value, tuple):
+            raise ValueError("must be a list")
+        for word in value:
+            if word not in self.words:
+                raise ValueError(f"String must be one of: {', '.join(self.words)}")
+        if len(set(value)) < len(value):
+            raise ValueError("values must be unique")
+
+
+@dataclass(frozen=True, slots=True)
+class UnlimitedOr:
+    """-1 for no limit, or a number from `minimum` on."""
+
+    minimum: int
+
+    @property
+    def allowed(self) -> str:
+        return f"-1 (no limit) or at least {self.minimum}"
+
+    def __call__(self, value: Value) -> None:
+        if not isinstance(value, int) or (value != -1 and value < self.minimum):
+            raise ValueError(f"Value must be -1 (no limit) or at least {self.minimum}")
+
+
+@dataclass(frozen=True, slots=True)
+class NotEmpty:
+    allowed: str = "not empty"
+
+    def __call__(self, value: Value) -> None:
+        if not value:
+            raise ValueError("must not be empty")
+
+
+ANY = AnyValue()
+POSITIVE = Between(1)
+NOT_NEGATIVE = Between(0)
