@@ -1,0 +1,20 @@
+"""The command line: one module per command group, each loaded only when it is used.
+
+Talks to brokers over the wire like any client (confluent-kafka). Two commands are different: `start` runs the broker
+and `log` reads segment files. Imports `odradek.broker`, `odradek.log`, `odradek.wire`, `odradek.testing` and
+`odradek.demo`, each inside the command that needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Entry point of the command `odradek` and of `python -m odradek`."""
+    # kio offers Hypothesis strategies and imports the `hypothesis` package for them when it is installed: a second
+    # and 200 MB that no command needs. A None entry makes that import fail, which kio takes as "not installed".
+    sys.modules.setdefault("hypothesis", None)  # type: ignore[arg-type]
+    from odradek.cli.app import run
+
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,88 @@
+"""What every command gets: which broker to ask, how to print, and clients that fail fast and quietly."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import typer
+
+from odradek.cli.errors import CommandError, UsageError
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, Producer
+    from confluent_kafka.admin import AdminClient
+
+DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
+REQUEST_TIMEOUT_S = 15.0
+_CONNECT_TIMEOUT_S = 3.0
+
+
+class Defaults(NamedTuple):
+    """Options given before the command; the same option after it wins."""
+
+    bootstrap: str | None
+    json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One command's surroundings."""
+
+    bootstrap: str
+    json: bool
+
+    @classmethod
+    def of(cls, ctx: typer.Context, bootstrap: str | None, as_json: bool) -> Session:
+        """Merge the command's own options with those before it and the environment."""
+        defaults = ctx.find_object(Defaults) or Defaults(None, False)
+        chosen = bootstrap or defaults.bootstrap or os.environ.get("ODRADEK_BOOTSTRAP") or DEFAULT_BOOTSTRAP
+        return cls(chosen, as_json or defaults.json)
+
+    def admin(self) -> AdminClient:
+        """An admin client; raises CommandError at once when nobody listens."""
+        from confluent_kafka.admin import AdminClient
+
+        self.require_broker()
+        return AdminClient(self._client_config())
+
+    def producer(self, **config: Any) -> Producer:
+        """A producer with the given librdkafka settings added."""
+        from confluent_kafka import Producer
+
+        self.require_broker()
+        return Producer(self._client_config() | config)
+
+    def consumer(self, **config: Any) -> Consumer:
+        """A consumer with the given librdkafka settings added."""
+        from confluent_kafka import Consumer
+
+        self.require_broker()
+        return Consumer(self._client_config() | config)
+
+    def require_broker(self) -> None:
+        """Connect once to any bootstrap address: librdkafka itself would retry a refused connection for long."""
+        reasons = []
+        for address in self.bootstrap.split(","):
+            try:
+                socket.create_connection(split_address(address.strip()), _CONNECT_TIMEOUT_S).close()
+            except OSError as error:
+                reasons.append(error)
+            else:
+                return
+        detail = "" if all(isinstance(reason, ConnectionRefusedError) for reason in reasons) else f" ({reasons[0]})"
+        raise CommandError(f"no broker at {self.bootstrap}{detail}: start one with `odradek start`")
+
+    def _client_config(self) -> dict[str, Any]:
+        # librdkafka writes its own lines to stderr; what matters of them comes back as errors.
+        return {"bootstrap.servers": self.bootstrap, "log_level": 0, "client.id": "odradek-cli"}
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """`HOST:PORT` or `[V6]:PORT` to its parts; raises UsageError."""
+    host, separator, port = address.rpartition(":")
+    if not separator or not port.isdigit() or not host or int(port) > 65535:
+        raise UsageError(f"{address!r} is not HOST:PORT")
+    return host.strip("[]"), int(port)
