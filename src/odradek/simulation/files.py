@@ -124,7 +124,9 @@ class SimulatedFiles:
 
     def truncate(self, fd: int, length: int) -> None:
         self._enter("truncate", "")
-        opened = self._file(fd, writing=True)
+        opened = self._file(fd)
+        if not opened.flags & WRITING:
+            _fail(errno.EINVAL, opened.path)
         self._change("truncate", opened.path, lambda: self._resize(opened.inode, length), str(length))
 
     def allocate(self, fd: int, offset: int, length: int) -> None:
@@ -189,8 +191,8 @@ class SimulatedFiles:
 
     def rename(self, source: str, target: str) -> None:
         self._enter("rename", source)
-        inode = self._tree.find(source)
         (old_parent, old_name), (parent, name) = self._tree.parent(source), self._tree.parent(target)
+        inode = self._tree.find(source)
         replaced = parent.entries.get(name)
         if replaced is inode:
             return

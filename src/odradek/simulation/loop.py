@@ -16,6 +16,7 @@ from odradek.simulation.futures import SimulatedFuture, SimulatedTask
 from odradek.simulation.network import Network
 from odradek.simulation.schedule import Schedule
 from odradek.simulation.sockets import SocketCalls
+from odradek.simulation.transport import SimulatedTransport
 
 T = TypeVar("T")
 ErrorContext = dict[str, Any]
@@ -44,6 +45,7 @@ class SimulatedLoop(SocketCalls, _Base):  # type: ignore[misc]
         self.network.add_host(name)
         self.executor = SimulatedExecutor(self)
         self.tasks: list[weakref.ref[asyncio.Task[Any]]] = []
+        self.transports: weakref.WeakValueDictionary[int, SimulatedTransport] = weakref.WeakValueDictionary()
         self.errors: list[ErrorContext] = []
         self._alive = True
         self._stopping = False
@@ -83,6 +85,8 @@ class SimulatedLoop(SocketCalls, _Base):  # type: ignore[misc]
         """The process is dead: nothing of it runs any more."""
         self._alive = False
         self.executor.kill()
+        for transport in list(self.transports.values()):
+            transport.abandon()
 
     async def shutdown_asyncgens(self) -> None:
         generators = [generator for ref in self._asyncgens if (generator := ref()) is not None]

@@ -66,6 +66,7 @@ class SimulatedTransport(transports.Transport):
         self._read_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
         endpoint.transport = self
+        loop.transports[endpoint.number] = self
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._extra.get(name, default)
@@ -243,6 +244,12 @@ class SimulatedTransport(transports.Transport):
 
     def abort(self) -> None:
         self._force_close(None)
+
+    def abandon(self) -> None:
+        """The process is dead: nobody is told, nothing more is sent."""
+        self._closing = self._lost = True
+        self._queue.clear()
+        self._queue_bytes = 0
 
     def _fail(self, error: BaseException) -> None:
         context = {"message": "Fatal error: protocol callback failed.", "exception": error, "transport": self}
