@@ -1,0 +1,249 @@
+"""Produce (API 0), versions 3 to 13, by hand: kio's writer alone would cost more than the append.
+
+Version 5 adds the log start offset to the response, 8 record errors and an error message, 9 is flexible, 10 adds the
+current leader and node endpoints as tagged fields (KIP-951), 13 replaces topic names by topic ids (KIP-516).
+
+Most requests are for one partition; both directions have a short way for these. Records are views of the buffer they
+were read from, valid as long as it is not read into again.
+"""
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import NamedTuple
+from uuid import UUID
+
+from odradek.wire.errors import MalformedRequestError
+from odradek.wire.primitives import (
+    INT32,
+    checked_end,
+    read_array,
+    read_array_size,
+    read_nullable_string,
+    read_string,
+    read_uuid,
+    skip_tagged_fields,
+    write_array_size,
+    write_nullable_string,
+    write_string,
+    write_unsigned_varint,
+)
+
+FIRST_FLEXIBLE = 9
+FIRST_WITH_TOPIC_IDS = 13
+FIRST_WITH_LEADERS = 10
+
+TopicKey = str | UUID
+"""A topic's name, or its id from version 13 on."""
+
+_ACKS_TIMEOUT = Struct(">hi")
+_LEGACY_START = Struct(">hhiih")
+_LEGACY_PARTITION = Struct(">iii")
+_INDEX = Struct(">i")
+
+_LEGACY_ONE = Struct(">iiih")
+_FLEXIBLE_ONE = Struct(">iibb")
+_RESULT = Struct(">ihqq")
+_START = Struct(">q")
+_ONE_V3 = Struct(">iihqqi")
+_ONE_V5 = Struct(">iihqqqi")
+_ONE_V8 = Struct(">iihqqqihi")
+_ONE_V9 = Struct(">bihqqqbbbbib")
+_LEADER = Struct(">bbbiib")
+
+
+class PartitionData(NamedTuple):
+    """One partition's records: as a rule one batch. None when the client sent null."""
+
+    partition: int
+    records: memoryview | None
+
+
+class ProduceRequest(NamedTuple):
+    """`topics`: what to append, in the order sent. `acks` is -1 for all in-sync replicas, 0 for no answer, or 1."""
+
+    transactional_id: str | None
+    acks: int
+    timeout_ms: int
+    topics: list[tuple[TopicKey, list[PartitionData]]]
+
+
+class PartitionResponse(NamedTuple):
+    """What one partition answers; `leader_id` and `leader_epoch` are sent with NOT_LEADER_OR_FOLLOWER."""
+
+    partition: int
+    error_code: int
+    base_offset: int = -1
+    log_append_time_ms: int = -1
+    log_start_offset: int = -1
+    record_errors: Sequence[tuple[int, str | None]] = ()
+    error_message: str | None = None
+    leader_id: int = -1
+    leader_epoch: int = -1
+
+
+class NodeEndpoint(NamedTuple):
+    """Where a leader is reached (KIP-951)."""
+
+    node_id: int
+    host: str
+    port: int
+    rack: str | None
+
+
+def read_request(view: memoryview, position: int, end: int, version: int) -> ProduceRequest:
+    """The body in view[position:end]. Raises MalformedRequestError."""
+    if version < FIRST_FLEXIBLE:
+        request = _read_one_legacy(view, position, end)
+        if request is not None:
+            return request
+    return _read_any(view, position, end, version)
+
+
+def _read_one_legacy(view: memoryview, position: int, end: int) -> ProduceRequest | None:
+    """A request for one partition and without transactional id; None for any other."""
+    start = position + _LEGACY_START.size
+    if start > end:
+        return None
+    transactional_size, acks, timeout_ms, topic_count, name_size = _LEGACY_START.unpack_from(view, position)
+    partition = start + name_size
+    records = partition + _LEGACY_PARTITION.size
+    if transactional_size != -1 or topic_count != 1 or name_size < 0 or records > end:
+        return None
+    partition_count, index, size = _LEGACY_PARTITION.unpack_from(view, partition)
+    if partition_count != 1 or size < 0 or records + size != end:
+        return None
+    try:
+        name = str(view[start:partition], "utf-8")
+    except UnicodeDecodeError:
+        return None
+    return ProduceRequest(None, acks, timeout_ms, [(name, [PartitionData(index, view[records:end])])])
+
+
+def _read_any(view: memoryview, position: int, end: int, version: int) -> ProduceRequest:
+    flexible = version >= FIRST_FLEXIBLE
+    transactional_id, position = read_nullable_string(view, position, end, flexible)
+    after = checked_end(position, _ACKS_TIMEOUT.size, end)
+    acks, timeout_ms = _ACKS_TIMEOUT.unpack_from(view, position)
+    count, position = read_array(view, after, end, flexible, 3)
+    topics: list[tuple[TopicKey, list[PartitionData]]] = []
+    for _ in range(count):
+        key: TopicKey
+        if version >= FIRST_WITH_TOPIC_IDS:
+            key, position = read_uuid(view, position, end)
+        else:
+            key, position = read_string(view, position, end, flexible)
+        partitions, position = _read_partitions(view, position, end, flexible)
+        topics.append((key, partitions))
+    if flexible:
+        skip_tagged_fields(view, position, end)
+    return ProduceRequest(transactional_id, acks, timeout_ms, topics)
+
+
+def _read_partitions(view: memoryview, position: int, end: int, flexible: bool) -> tuple[list[PartitionData], int]:
+    count, position = read_array(view, position, end, flexible, 6)
+    partitions = []
+    for _ in range(count):
+        after = checked_end(position, _INDEX.size, end)
+        (index,) = _INDEX.unpack_from(view, position)
+        records, position = _read_records(view, after, end, flexible)
+        partitions.append(PartitionData(index, records))
+        if flexible:
+            position = skip_tagged_fields(view, position, end)
+    if flexible:
+        position = skip_tagged_fields(view, position, end)
+    return partitions, position
+
+
+def _read_records(view: memoryview, position: int, end: int, flexible: bool) -> tuple[memoryview | None, int]:
+    size, position = read_array_size(view, position, end, flexible)
+    if size < -1:
+        raise MalformedRequestError(f"records of {size} bytes")
+    if size == -1:
+        return None, position
+    after = checked_end(position, size, end)
+    return view[position:after], after
+
+
+def write_one(
+    version: int,
+    correlation_id: int,
+    key: TopicKey,
+    index: int,
+    error_code: int,
+    base_offset: int,
+    log_append_time_ms: int,
+    log_start_offset: int,
+) -> bytes:
+    """The whole frame of a response for one partition with nothing to say beyond these."""
+    if version >= FIRST_FLEXIBLE:
+        name = key.bytes if version >= FIRST_WITH_TOPIC_IDS else write_string(key, True)  # type: ignore[union-attr,arg-type]
+        tail = _ONE_V9.pack(
+            2, index, error_code, base_offset, log_append_time_ms, log_start_offset, 1, 0, 0, 0, 0, 0
+        )  # fmt: skip
+        return _FLEXIBLE_ONE.pack(6 + len(name) + _ONE_V9.size, correlation_id, 0, 2) + name + tail
+    name = key.encode()  # type: ignore[union-attr]
+    if version >= 8:
+        tail = _ONE_V8.pack(
+            1, index, error_code, base_offset, log_append_time_ms, log_start_offset, 0, -1, 0
+        )  # fmt: skip
+    elif version >= 5:
+        tail = _ONE_V5.pack(1, index, error_code, base_offset, log_append_time_ms, log_start_offset, 0)
+    else:
+        tail = _ONE_V3.pack(1, index, error_code, base_offset, log_append_time_ms, 0)
+    return _LEGACY_ONE.pack(10 + len(name) + len(tail), correlation_id, 1, len(name)) + name + tail
+
+
+def write_response(
+    version: int,
+    correlation_id: int,
+    topics: Sequence[tuple[TopicKey, Sequence[PartitionResponse]]],
+    endpoints: Sequence[NodeEndpoint] = (),
+    throttle_time_ms: int = 0,
+) -> bytes:
+    """The whole frame."""
+    flexible = version >= FIRST_FLEXIBLE
+    parts = [INT32.pack(correlation_id), b"\x00" if flexible else b"", write_array_size(len(topics), flexible)]
+    for key, partitions in topics:
+        parts.append(key.bytes if isinstance(key, UUID) else write_string(key, flexible))
+        parts.append(write_array_size(len(partitions), flexible))
+        for partition in partitions:
+            _write_partition(parts, partition, version)
+        if flexible:
+            parts.append(b"\x00")
+    parts.append(INT32.pack(throttle_time_ms))
+    if flexible:
+        parts.append(write_endpoints(endpoints) if version >= FIRST_WITH_LEADERS else b"\x00")
+    content = b"".join(parts)
+    return INT32.pack(len(content)) + content
+
+
+def _write_partition(parts: list[bytes], partition: PartitionResponse, version: int) -> None:
+    flexible = version >= FIRST_FLEXIBLE
+    parts.append(_RESULT.pack(*partition[:4]))
+    if version >= 5:
+        parts.append(_START.pack(partition.log_start_offset))
+    if version >= 8:
+        parts.append(write_array_size(len(partition.record_errors), flexible))
+        for batch_index, message in partition.record_errors:
+            parts += (INT32.pack(batch_index), write_nullable_string(message, flexible), b"\x00" if flexible else b"")
+        parts.append(write_nullable_string(partition.error_message, flexible))
+    if flexible:
+        has_leader = version >= FIRST_WITH_LEADERS and (partition.leader_id, partition.leader_epoch) != (-1, -1)
+        parts.append(write_leader(0, partition.leader_id, partition.leader_epoch) if has_leader else b"\x00")
+
+
+def write_leader(tag: int, leader_id: int, leader_epoch: int) -> bytes:
+    """A section of tagged fields that holds the current leader alone: {leader id i32, leader epoch i32}."""
+    return _LEADER.pack(1, tag, 9, leader_id, leader_epoch, 0)
+
+
+def write_endpoints(endpoints: Sequence[NodeEndpoint]) -> bytes:
+    """A section of tagged fields that holds the node endpoints alone, as tag 0, or nothing."""
+    if not endpoints:
+        return b"\x00"
+    parts = [write_array_size(len(endpoints), True)]
+    for node_id, host, port, rack in endpoints:
+        parts += (INT32.pack(node_id), write_string(host, True), INT32.pack(port))
+        parts += (write_nullable_string(rack, True), b"\x00")
+    content = b"".join(parts)
+    return b"\x01\x00" + write_unsigned_varint(len(content)) + content
