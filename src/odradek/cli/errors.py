@@ -49,7 +49,7 @@ _HINTS = {
 
 def describe(error: object) -> str:
     """One line for anything that went wrong; librdkafka's errors get the hint that fits."""
-    from confluent_kafka import KafkaError, KafkaException
+    from odradek.cli.kafka import KafkaError, KafkaException
 
     if isinstance(error, KafkaException) and error.args and isinstance(error.args[0], KafkaError):
         error = error.args[0]

@@ -12,8 +12,7 @@ import typer
 from odradek.cli.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer, Producer
-    from confluent_kafka.admin import AdminClient
+    from odradek.cli.kafka import AdminClient, Consumer, Producer
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
 REQUEST_TIMEOUT_S = 15.0
@@ -43,21 +42,21 @@ class Session:
 
     def admin(self) -> AdminClient:
         """An admin client; raises CommandError at once when nobody listens."""
-        from confluent_kafka.admin import AdminClient
+        from odradek.cli.kafka import AdminClient
 
         self.require_broker()
         return AdminClient(self._client_config())
 
     def producer(self, **config: Any) -> Producer:
         """A producer with the given librdkafka settings added."""
-        from confluent_kafka import Producer
+        from odradek.cli.kafka import Producer
 
         self.require_broker()
         return Producer(self._client_config() | config)
 
     def consumer(self, **config: Any) -> Consumer:
         """A consumer with the given librdkafka settings added."""
-        from confluent_kafka import Consumer
+        from odradek.cli.kafka import Consumer
 
         self.require_broker()
         return Consumer(self._client_config() | config)

@@ -10,6 +10,7 @@ import typer
 from odradek.broker.options import ReadyInfo, StartOptions
 from odradek.cli.errors import ExitCode, UsageError
 from odradek.cli.options import AsJson
+from odradek.cli.pairs import parse_pairs
 
 app = typer.Typer(add_completion=False)
 
@@ -52,7 +53,7 @@ def start(
         node_id=node_id,
         cluster=cluster,
         config_file=config,
-        overrides=_settings(settings or []),
+        overrides=parse_pairs(settings, "--set"),
         metrics=metrics,
         log_format=_one_of("--log-format", log_format, ("text", "json")),
         log_level=_one_of("--log-level", log_level.upper(), ("DEBUG", "INFO", "WARNING", "ERROR")),
@@ -62,16 +63,6 @@ def start(
     from odradek.broker import server
 
     raise typer.Exit(server.run(options, _write_ready_json if json_wanted else _write_ready))
-
-
-def _settings(pairs: list[str]) -> dict[str, str]:
-    settings = {}
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not separator or not key:
-            raise UsageError(f"--set {pair}: expected KEY=VALUE, for example --set log.retention.hours=24")
-        settings[key.strip()] = value.strip()
-    return settings
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> str:
