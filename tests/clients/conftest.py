@@ -38,13 +38,13 @@ def client(request: pytest.FixtureRequest, clients: dict[str, Client]) -> Client
 @pytest.fixture
 def new_topic(bootstrap: str) -> Callable[..., str]:
     """Makes a topic of its own for a test and returns its name."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
 
     def create(partitions: int = 1, **config: str) -> str:
         name = f"topic-{next(NUMBERS)}"
         settings = {key.replace("_", "."): value for key, value in config.items()}
-        futures = AdminClient({"bootstrap.servers": bootstrap}).create_topics(
-            [NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)]
-        )
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
+        futures = admin.create_topics([topic])
         futures[name].result(timeout=30)
         return name
 
