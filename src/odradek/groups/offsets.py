@@ -55,9 +55,16 @@ class Offsets:
             for partition in topics.get(topic, ()):
                 yield OffsetKey(group_id, topic, partition)
 
-    def topics(self) -> frozenset[str]:
-        """Of all groups."""
-        return frozenset(topic for topics in self._by_group.values() for topic in topics)
+    def group_ids(self) -> Iterator[str]:
+        """Groups that have offsets."""
+        return iter(self._by_group)
+
+    def items(self) -> Iterator[tuple[OffsetKey, CommittedOffset]]:
+        """Everything."""
+        for group_id, topics in self._by_group.items():
+            for topic, partitions in topics.items():
+                for partition, commit in partitions.items():
+                    yield OffsetKey(group_id, topic, partition), commit
 
     def expired(self, group: ClassicGroup, now_ms: int, retention_ms: int) -> tuple[list[OffsetKey], bool]:
         """Keys whose offsets have expired, and whether nothing then keeps the group's offsets alive.

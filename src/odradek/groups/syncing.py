@@ -10,7 +10,6 @@ from odradek.groups.vocabulary import (
     UNKNOWN_MEMBER_ID,
     AssignmentStored,
     Effects,
-    EmptyStored,
     Instant,
     JoinResult,
     StaticMemberStored,
@@ -78,8 +77,6 @@ def on_stored(group: ClassicGroup, stored: Stored, error: ErrorCode, now: Instan
         _on_assignment(group, stored, error, now, effects)
     elif isinstance(stored, StaticMemberStored):
         _on_static_member(group, stored, error, now, effects)
-    elif error is not ErrorCode.none:
-        _on_empty_lost(stored, error, effects)
     return effects
 
 
@@ -129,8 +126,3 @@ def _generation_without_rebalance(group: ClassicGroup, stored: StaticMemberStore
         skip_assignment=is_leader,
         members=group.joined_members() if is_leader else (),
     )
-
-
-def _on_empty_lost(stored: EmptyStored, error: ErrorCode, effects: Effects) -> None:
-    if stored.first_join is not None:
-        effects.reply(stored.first_join, JoinResult(error, stored.member_id))

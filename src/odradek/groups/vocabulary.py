@@ -121,10 +121,9 @@ class GroupMetadata(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EmptyStored:
-    """An empty group was stored; `first_join` waits only if that failed."""
+    """A group without members was stored; `is_first`: to bring it into being."""
 
-    first_join: Waiter | None = None
-    member_id: str = UNKNOWN_MEMBER_ID
+    is_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
