@@ -42,6 +42,11 @@ def entries_of(content: bytes | bytearray | memoryview) -> list[OffsetPosition]:
     return found
 
 
+def kept_bytes(content: bytes, position: int) -> int:
+    """Length of the part of the file about batches before `position`. Raises CorruptIndexError."""
+    return sum(entry.position < position for entry in entries_of(content)) * ENTRY_SIZE
+
+
 def floor_by(field: int, read: ReadAt, count: int, target: int) -> tuple[int, OffsetPosition]:
     """The slot and the last entry whose field (0 relative offset, 1 position) is at most `target`; else (-1, START).
 

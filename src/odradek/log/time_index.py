@@ -38,6 +38,11 @@ def entries_of(content: bytes | bytearray | memoryview) -> list[TimestampOffset]
     return found
 
 
+def kept_bytes(content: bytes, relative_end: int) -> int:
+    """Length of the part of the file about batches below a relative offset. Raises CorruptIndexError."""
+    return sum(entry.relative_offset < relative_end for entry in entries_of(content)) * ENTRY_SIZE
+
+
 def floor(read: ReadAt, count: int, timestamp_ms: int) -> TimestampOffset:
     """The last entry whose timestamp is at most the one asked for, or NONE: the batch looked for is not before it."""
     low, high = 0, count

@@ -1,0 +1,132 @@
+"""Removing the end of a log (truncation), its beginning (log start offset), or all of it.
+
+Segments go from the end backwards, so that a crash in between leaves a log without holes.
+"""
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from odradek.log import reading
+from odradek.log.errors import DirectoryFailedError, OffsetOutOfRangeError
+from odradek.log.log_state import new_segment
+from odradek.log.paths import DELETED_SUFFIX, SEGMENT_SUFFIXES, SNAPSHOT_SUFFIX, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from odradek.log.log_state import LogState
+    from odradek.log.segment import Segment
+
+
+def truncate_to(log: "LogState", offset: int) -> int:
+    """As `Log.truncate_to`."""
+    if offset >= log.log_end_offset:
+        log.epochs.truncate_from_end(log.log_end_offset)
+        return log.log_end_offset
+    try:
+        drop_segments(log, [each for each in log.segments[1:] if each.base_offset >= offset])
+        segment = log.active
+        position, _ = reading.find_cold(log.storage.files, reading.search_task(segment), offset)
+        end_offset = min(offset, _offset_at(log, segment, position))
+        segment.truncate(position, end_offset)
+    except OSError as error:
+        raise DirectoryFailedError(f"truncating {log.directory}: {error}") from error
+    _move_end(log, max(end_offset, segment.base_offset))
+    return log.log_end_offset
+
+
+def truncate_fully_and_start_at(log: "LogState", offset: int, now_ms: int) -> None:
+    """As `Log.truncate_fully_and_start_at`."""
+    try:
+        drop_segments(log, list(log.segments))
+        log.active = new_segment(log.storage, log.directory, offset, log.config, now_ms)
+        log.segments.append(log.active)
+    except OSError as error:
+        raise DirectoryFailedError(f"truncating {log.directory}: {error}") from error
+    log.log_start_offset = log.log_end_offset = offset
+    log.epochs.clear()
+    _move_end(log, offset)
+    log.flushed_offset = log.recovery_point = offset
+
+
+def advance_log_start(log: "LogState", offset: int) -> bool:
+    """As `Log.advance_log_start`."""
+    if offset > log.log_end_offset:
+        raise OffsetOutOfRangeError(offset, log.log_start_offset, log.log_end_offset)
+    if offset <= log.log_start_offset:
+        return False
+    log.log_start_offset = offset
+    log.epochs.truncate_from_start(offset)
+    return True
+
+
+def set_aside(log: "LogState", segments: "Sequence[Segment]") -> list[str]:
+    """Rename the segments' files so that no later opening takes them for data; the new paths. Raises OSError."""
+    files, renamed = log.storage.files, []
+    for segment in segments:
+        for suffix in (*reversed(SEGMENT_SUFFIXES), SNAPSHOT_SUFFIX):
+            path = path_of(log.directory, segment.base_offset, suffix)
+            log.storage.descriptors.forget(path)
+            log.extra_dirty.pop(path, None)
+            with contextlib.suppress(FileNotFoundError):
+                files.rename(path, path + DELETED_SUFFIX)
+                renamed.append(path + DELETED_SUFFIX)
+        segment.handle = None
+    dropped = {segment.base_offset: None for segment in segments}
+    log.snapshot_offsets = tuple(offset for offset in log.snapshot_offsets if offset not in dropped)
+    log.directory_dirty = True
+    log.generation += 1
+    log.reads = None
+    return renamed
+
+
+def drop_segments(log: "LogState", segments: "Sequence[Segment]") -> None:
+    """Remove them, last first; at least one other must be left or added. Raises OSError."""
+    for segment in reversed(segments):
+        for path in set_aside(log, [segment]):
+            log.storage.files.unlink(path)
+        log.segments.remove(segment)
+        log.size_bytes -= segment.size
+    if log.segments:
+        log.active = log.segments[-1]
+
+
+def _offset_at(log: "LogState", segment: "Segment", position: int) -> int:
+    """Base offset of the batch there; the end of the segment's offsets behind its last batch."""
+    if position >= segment.size:
+        return log.log_end_offset
+    content = bytearray(8)
+    log.storage.files.preadv(segment.open_log().fd, [content], position)
+    return int.from_bytes(content, "big")
+
+
+def _move_end(log: "LogState", end_offset: int) -> None:
+    """What follows from a new, lower end."""
+    log.log_end_offset = end_offset
+    log.log_start_offset = min(log.log_start_offset, end_offset)
+    log.flushed_offset = min(log.flushed_offset, end_offset)
+    log.recovery_point = min(log.recovery_point, end_offset)
+    log.size_bytes = sum(segment.size for segment in log.segments)
+    log.epochs.truncate_from_end(end_offset)
+    log.generation += 1
+    log.reads = None
+    log.cut = True
+    forget_snapshots_above(log, end_offset)
+    log.replayed_offset = 0
+    log.reset_producers(None)
+    log.mark_dirty()
+
+
+def forget_snapshots_above(log: "LogState", end_offset: int) -> None:
+    """Remove producer snapshots of offsets that are no longer there. Raises DirectoryFailedError."""
+    for offset in [each for each in log.snapshot_offsets if each > end_offset]:
+        path = path_of(log.directory, offset, SNAPSHOT_SUFFIX)
+        log.storage.descriptors.forget(path)
+        log.extra_dirty.pop(path, None)
+        try:
+            log.storage.files.unlink(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise DirectoryFailedError(f"removing {path}: {error}") from error
+    log.snapshot_offsets = tuple(each for each in log.snapshot_offsets if each <= end_offset)

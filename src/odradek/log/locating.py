@@ -1,0 +1,129 @@
+"""From offsets to byte ranges: the part of reading that knows a whole log."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from odradek.log import index_rebuild, reading
+from odradek.log.errors import ColdError, CorruptIndexError, DirectoryFailedError, OffsetOutOfRangeError
+from odradek.log.reading import ReadRange
+
+if TYPE_CHECKING:
+    from odradek.log.log import Log
+    from odradek.log.segment import Segment
+
+
+def locate(log: "Log", offset: int, max_bytes: int, upper_offset: int | None, minimum_one_batch: bool) -> ReadRange:
+    """As `Log.locate`. Raises ColdError and CorruptIndexError where that answers None."""
+    end_offset = log.log_end_offset
+    if not log.log_start_offset <= offset <= end_offset:
+        raise OffsetOutOfRangeError(offset, log.log_start_offset, end_offset)
+    upper = end_offset if upper_offset is None else min(upper_offset, end_offset)
+    segment = log.segment_of(offset)
+    if offset >= upper:
+        if offset == end_offset:
+            log.remember(offset, segment.size)
+        return ReadRange(segment.open_log(), segment.base_offset, offset, segment.size, 0)
+    start = position_of(log, segment, offset)
+    while start >= segment.size and segment is not log.active:
+        segment, start = log.segments[log.segments.index(segment) + 1], 0
+    end, end_is_upper = _end_of(log, segment, upper)
+    handle = segment.open_log()
+    length = max(end - start, 0)
+    if length > max_bytes:
+        length = _limited(log, handle.fd, start, length, max_bytes, minimum_one_batch)
+    elif end_is_upper:
+        log.remember(upper, end)
+    return ReadRange(handle, segment.base_offset, offset, start, length)
+
+
+async def locate_cold(
+    log: "Log", offset: int, max_bytes: int, upper_offset: int | None, minimum_one_batch: bool
+) -> ReadRange:
+    """As `locate`, with the searching done in the executor."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            return locate(log, offset, max_bytes, upper_offset, minimum_one_batch)
+        except (ColdError, CorruptIndexError):
+            found = await _search(log, offset, max_bytes, upper_offset, minimum_one_batch, loop)
+        except OSError as error:
+            raise DirectoryFailedError(f"reading {log.directory}: {error}") from error
+        if isinstance(found, ReadRange):
+            return found
+        if found is not None:
+            offset = found
+
+
+async def _search(
+    log: "Log",
+    offset: int,
+    max_bytes: int,
+    upper_offset: int | None,
+    minimum_one_batch: bool,
+    loop: asyncio.AbstractEventLoop,
+) -> ReadRange | int | None:
+    """The range; or the next segment's offset when this one holds nothing more; or None when the log has changed."""
+    generation, segment, size = log.generation, log.segment_of(offset), log.segment_of(offset).size
+    upper = log.log_end_offset if upper_offset is None else min(upper_offset, log.log_end_offset)
+    inner = upper if upper < log.log_end_offset and log.segment_of(upper) is segment else None
+    try:
+        found = await loop.run_in_executor(
+            None, reading.find_range_cold, log.storage.files, reading.search_task(segment), offset, inner
+        )
+        if log.generation != generation:
+            return None
+        if not found.index_is_intact:
+            await rebuild_indexes(log, segment)
+    except FileNotFoundError:
+        return None  # Deleted or cut while the executor was on its way.
+    except OSError as error:
+        raise DirectoryFailedError(f"reading {segment.log_path}: {error}") from error
+    if log.generation != generation:
+        return None
+    if found.start >= size and segment is not log.active:
+        return log.segments[log.segments.index(segment) + 1].base_offset
+    length = (size if found.end is None else found.end) - found.start
+    if length > max_bytes:
+        fitting = min(found.first_batch_size, length) if minimum_one_batch else 0
+        length = max_bytes if found.first_batch_size <= max_bytes else fitting
+    return ReadRange(segment.open_log(), segment.base_offset, offset, found.start, max(length, 0))
+
+
+async def rebuild_indexes(log: "Log", segment: "Segment") -> None:
+    """Replace indexes that disagree with the segment. Raises OSError."""
+    generation = log.generation
+    rebuilt = await asyncio.get_running_loop().run_in_executor(
+        None,
+        index_rebuild.rebuild,
+        log.storage.files,
+        segment.log_path,
+        segment.base_offset,
+        segment.size,
+        log.config.index_interval_bytes,
+    )
+    if log.generation == generation:
+        segment.replace_indexes(rebuilt)
+        log.sync_later(segment.offset_index_path, segment.time_index_path)
+
+
+def position_of(log: "Log", segment: "Segment", offset: int) -> int:
+    """Of the batch that holds the offset, remembered or searched for. Raises ColdError and others as `find_hot`."""
+    if log.reads is not None:
+        position = log.reads.get(offset)
+        if position is not None and position <= segment.size:
+            return position
+    return reading.find_hot(segment, offset)
+
+
+def _end_of(log: "Log", segment: "Segment", upper: int) -> tuple[int, bool]:
+    """Where the part below `upper` ends in this segment, and whether that is the upper offset's own position."""
+    if upper >= log.log_end_offset or log.segment_of(upper) is not segment:
+        return segment.size, segment is log.active
+    return position_of(log, segment, upper), True
+
+
+def _limited(log: "Log", fd: int, start: int, length: int, max_bytes: int, minimum_one_batch: bool) -> int:
+    first = reading.first_batch_size(log.storage.files, fd, start)
+    if first <= max_bytes:
+        return max_bytes
+    return min(first, length) if minimum_one_batch else 0

@@ -1,0 +1,290 @@
+"""The state of one partition's log: segments, offsets, producers and epochs, and how segments begin.
+
+`Log` adds the operations others call.
+"""
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from odradek.host.files import write_all
+from odradek.log import producer_snapshot, replay, validation
+from odradek.log.epoch_cache import EpochCache
+from odradek.log.errors import DamagedLogError, DirectoryFailedError, disk_error
+from odradek.log.paths import SNAPSHOT_SUFFIX, path_of
+from odradek.log.producer_state import ProducerEntry, ProducerState
+from odradek.log.recompression import PRODUCER
+from odradek.log.segment import RELATIVE_OFFSET_MAX, Segment
+from odradek.log.storage import LogStorage
+from odradek.wire.records import BatchHeader
+
+if TYPE_CHECKING:
+    from odradek.config import TopicConfig
+
+
+def new_segment(storage: LogStorage, directory: str, base_offset: int, config: "TopicConfig", now_ms: int) -> Segment:
+    """Make an empty segment. Raises OSError."""
+    segment = Segment(storage, directory, base_offset, 0, now_ms)
+    segment.jitter_ms = roll_jitter_ms(storage, config)
+    segment.create_file(config.segment_bytes if config.preallocate else 0)
+    return segment
+
+
+def roll_jitter_ms(storage: LogStorage, config: "TopicConfig") -> int:
+    """How much earlier than segment.ms one segment ends, so that not all end together."""
+    widest = min(config.segment_jitter_ms, config.segment_ms)
+    return storage.random.randrange(widest) if widest > 0 else 0
+
+
+class LogState:
+    """Attributes are read freely by others, and written only by the modules of this package."""
+
+    __slots__ = (
+        "_after_max_ms",
+        "_before_max_ms",
+        "_config",
+        "_plain",
+        "_producers",
+        "_size_max",
+        "active",
+        "cut",
+        "damage",
+        "directory",
+        "directory_dirty",
+        "dirty",
+        "epochs",
+        "extra_dirty",
+        "flushed_offset",
+        "generation",
+        "log_end_offset",
+        "log_start_offset",
+        "partition",
+        "reads",
+        "recovery_point",
+        "recovery_point_bytes",
+        "replayed_offset",
+        "segments",
+        "size_bytes",
+        "snapshot_offsets",
+        "storage",
+        "topic",
+        "topic_id",
+        "unflushed_bytes",
+    )
+
+    def __init__(
+        self,
+        storage: LogStorage,
+        directory: str,
+        topic: str,
+        partition: int,
+        topic_id: UUID,
+        config: "TopicConfig",
+        segments: list[Segment],
+        log_end_offset: int,
+    ) -> None:
+        """Use `Log.open`; `segments` are in order and not empty."""
+        self.storage = storage
+        self.directory = directory
+        self.topic = topic
+        self.partition = partition
+        self.topic_id = topic_id
+        self.segments = segments
+        self.active = segments[-1]
+        self.log_start_offset = segments[0].base_offset
+        self.log_end_offset = log_end_offset
+        self.flushed_offset = log_end_offset
+        """Everything below is on stable storage."""
+        self.recovery_point = log_end_offset
+        """So are its indexes, snapshots and epochs: what a recovery after power loss does not look at again."""
+        self.size_bytes = sum(segment.size for segment in segments)
+        self.unflushed_bytes = 0
+        self.recovery_point_bytes = 0
+        """Bytes appended since the recovery point last moved."""
+        self.epochs = EpochCache()
+        self.snapshot_offsets: tuple[int, ...] = ()
+        """Offsets of the producer snapshots on disk, ascending."""
+        self.replayed_offset = log_end_offset
+        """The newest snapshot is all there is to know of producers up to this offset."""
+        self.generation = 0
+        """Counts changes of what was already written: truncation, deletion, replaced segments."""
+        self.damage: DamagedLogError | None = None
+        """Set for a log that is read-only because of damage below its recovery point."""
+        self.dirty = False
+        self.reads: dict[int, int] | None = None
+        self._producers: ProducerState | None = None
+        self.directory_dirty = False
+        self.cut = False
+        """Files were cut, and that is not on stable storage yet."""
+        self.extra_dirty: dict[str, None] = {}
+        """Files besides those of unflushed segments that the next full flush syncs."""
+        self.config = config
+
+    @property
+    def config(self) -> "TopicConfig":
+        """The topic's configuration; a new one counts from the next append on."""
+        return self._config
+
+    @config.setter
+    def config(self, config: "TopicConfig") -> None:
+        self._config = config
+        self._size_max = min(config.max_message_bytes, config.segment_bytes)
+        self._before_max_ms = config.message_timestamp_before_max_ms
+        self._after_max_ms = config.message_timestamp_after_max_ms
+        self._plain = (
+            config.message_timestamp_type != validation.LOG_APPEND_TIME
+            and config.compression_type == PRODUCER
+            and "compact" not in config.cleanup_policy
+        )
+
+    def __repr__(self) -> str:
+        return f"<Log {self.topic}-{self.partition} [{self.log_start_offset}, {self.log_end_offset})>"
+
+    def count_written(self, size: int) -> None:
+        self.size_bytes += size
+        self.unflushed_bytes += size
+        self.recovery_point_bytes += size
+        if not self.dirty:
+            self.mark_dirty()
+
+    def mark_dirty(self) -> None:
+        """There is something to flush."""
+        self.dirty = True
+
+    # -- segments -------------------------------------------------------------------------------------------------
+
+    def segment_for(self, size: int, first_offset: int, last_offset: int, timestamp_ms: int, now_ms: int) -> Segment:
+        """The active segment, rolled first when the batch does not belong into it any more. Raises as `append`."""
+        segment, config = self.active, self._config
+        if not segment.ready:
+            self._prepare(segment)
+        if segment.size and (
+            segment.size + size > config.segment_bytes
+            or segment.waited_for_roll_ms(now_ms, timestamp_ms) > config.segment_ms - segment.jitter_ms
+            or segment.is_index_full(config.segment_index_bytes)
+        ):
+            return self.roll(now_ms)
+        if last_offset - segment.base_offset > RELATIVE_OFFSET_MAX:
+            too_far = last_offset - self.log_end_offset > RELATIVE_OFFSET_MAX
+            return self.roll(now_ms, first_offset if too_far else None)
+        return segment
+
+    def roll(self, now_ms: int, base_offset: int | None = None) -> Segment:
+        """Begin a new segment at the log end (or further on), unless the active one is empty and begins there.
+
+        Takes a snapshot of the producers. Raises DiskFullError, DirectoryFailedError; the log is then unchanged.
+        """
+        old, base = self.active, self.log_end_offset if base_offset is None else base_offset
+        if old.base_offset == base:
+            return old
+        try:
+            segment = new_segment(self.storage, self.directory, base, self._config, now_ms)
+            self.write_snapshot(base)
+        except OSError as error:
+            raise disk_error(error, f"beginning a segment in {self.directory}") from error
+        old.finish()
+        self.sync_later(old.offset_index_path, old.time_index_path)
+        self.directory_dirty = True
+        self.segments.append(segment)
+        self.active = segment
+        return segment
+
+    def segment_of(self, offset: int) -> Segment:
+        """The segment an offset lies in: the last that does not begin after it."""
+        segments = self.segments
+        if offset >= self.active.base_offset:
+            return self.active
+        return segments[max(bisect_right(segments, offset, key=_base_offset_of) - 1, 0)]
+
+    def sync_later(self, *paths: str) -> None:
+        """The next full flush includes these files."""
+        for path in paths:
+            self.extra_dirty[path] = None
+
+    @property
+    def has_unflushed_closed_segments(self) -> bool:
+        """The active segment is not the only one with bytes to sync."""
+        return self.flushed_offset < self.active.base_offset
+
+    def _prepare(self, segment: Segment) -> None:
+        try:
+            segment.prepare()
+        except OSError as error:
+            raise DirectoryFailedError(f"reading {segment.log_path}: {error}") from error
+
+    # -- producers ------------------------------------------------------------------------------------------------
+
+    @property
+    def producers(self) -> ProducerState:
+        """Idempotent producers, read from the newest snapshot on first use. Raises OSError, DamagedLogError."""
+        if self._producers is None:
+            self._producers = replay.load_producers(self)
+        return self._producers
+
+    @property
+    def needs_seal(self) -> bool:
+        """Something on disk would be missing after a clean stop: see `Log.seal`."""
+        active = self.active
+        if active.size and active.ready and active.max_timestamp_ms > active.time_indexed_ms:
+            return True
+        return self.has_producers and self.snapshot_offsets[-1:] != (self.log_end_offset,)
+
+    @property
+    def has_producers(self) -> bool:
+        """Some are known, as far as they were loaded."""
+        return self._producers is not None and bool(self._producers.entries)
+
+    def update_producer(self, header: BatchHeader) -> None:
+        """A producer's batch is in the log."""
+        if not header.is_control:
+            self.producers.update(
+                header.producer_id,
+                header.producer_epoch,
+                header.last_sequence,
+                header.last_offset,
+                header.last_offset_delta,
+                header.max_timestamp,
+            )
+
+    def active_producers(self) -> list[ProducerEntry]:
+        """For DescribeProducers."""
+        return list(self.producers.entries.values())
+
+    def remove_expired_producers(self, now_ms: int, expiration_ms: int) -> None:
+        """Forget idle producers; those not loaded yet are left for later."""
+        if self._producers is not None:
+            self._producers.remove_expired(now_ms, expiration_ms)
+
+    def write_snapshot(self, offset: int) -> None:
+        """Store the producers as of `offset`, the log end. Raises OSError.
+
+        Of older snapshots only those at the beginning of a segment are kept.
+        """
+        if self.snapshot_offsets[-1:] == (offset,):
+            return
+        path = path_of(self.directory, offset, SNAPSHOT_SUFFIX)
+        content = producer_snapshot.encode(self.producers)
+        handle = self.storage.descriptors.create(path)
+        handle.dirty = True
+        self.storage.files.truncate(handle.fd, 0)
+        write_all(self.storage.files, handle.fd, content, 0)
+        self.sync_later(path)
+        bases = {segment.base_offset: None for segment in self.segments}
+        superseded = [each for each in self.snapshot_offsets if each not in bases]
+        self.snapshot_offsets = (*(each for each in self.snapshot_offsets if each in bases), offset)
+        for each in superseded:
+            self._remove_snapshot(each)
+
+    def _remove_snapshot(self, offset: int) -> None:
+        path = path_of(self.directory, offset, SNAPSHOT_SUFFIX)
+        self.storage.descriptors.forget(path)
+        self.extra_dirty.pop(path, None)
+        self.storage.files.unlink(path)
+
+    def reset_producers(self, state: ProducerState | None) -> None:
+        """After truncation or recovery: this state, or (None) what the snapshots and batches say."""
+        self._producers = state
+
+
+def _base_offset_of(segment: Segment) -> int:
+    return segment.base_offset

@@ -1,0 +1,158 @@
+"""Opening a partition's directory: one listing, no index read, nothing scanned after a clean stop."""
+
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+from odradek.host.files import read_file
+from odradek.log import cutting, epoch_cache, reading, recovery
+from odradek.log.batch_walk import BatchWalk, MalformedBatchError
+from odradek.log.epoch_cache import EpochCache
+from odradek.log.errors import CorruptFileError, CorruptIndexError, DamagedLogError, disk_error
+from odradek.log.log_state import new_segment, roll_jitter_ms
+from odradek.log.offset_index import START
+from odradek.log.paths import DELETED_SUFFIX, LEADER_EPOCH_FILE, LOG_SUFFIX, SNAPSHOT_SUFFIX, base_offsets, path_of
+from odradek.log.segment import Segment
+from odradek.log.storage import LogStorage
+
+if TYPE_CHECKING:
+    from odradek.config import TopicConfig
+    from odradek.log.log import Log
+
+
+class Stop(Enum):
+    """How the process that last wrote a log ended."""
+
+    CLEAN = "clean"
+    PROCESS_CRASH = "process crash"
+    """The kernel is still the same and saw no I/O error, so everything written can be read."""
+    POWER_LOSS = "power loss"
+    """Of what was not synced, any part may be missing."""
+
+
+class Identity(NamedTuple):
+    """Whose log a directory holds."""
+
+    topic: str
+    partition: int
+    topic_id: UUID
+
+
+def open_log(
+    storage: LogStorage,
+    directory: str,
+    identity: Identity,
+    config: "TopicConfig",
+    now_ms: int,
+    log_start_offset: int,
+    recovery_point: int,
+    stop: Stop,
+) -> "Log":
+    """As `Log.open`."""
+    try:
+        names = storage.files.listdir(directory)
+        segments = _segments(storage, directory, names, config)
+        is_new = not segments
+        if is_new:
+            segments = [new_segment(storage, directory, log_start_offset, config, now_ms)]
+            recovery_point = log_start_offset
+        log = _assemble(storage, directory, identity, config, segments, names, recovery_point)
+        log.directory_dirty = is_new
+        _remove_leftovers(storage, directory, names)
+        if stop is Stop.CLEAN or is_new:
+            _set_end(log, end_after_clean_stop(log, recovery_point))
+        else:
+            recovery.recover(log, recovery_point, check_every_crc=stop is Stop.POWER_LOSS)
+    except OSError as error:
+        raise disk_error(error, f"opening {directory}") from error
+    _apply_log_start(log, log_start_offset, now_ms)
+    return log
+
+
+def end_after_clean_stop(log: "Log", recovery_point: int) -> int:
+    """The recovery point, which a clean stop leaves at the log end, unless it cannot be that.
+
+    Raises OSError, DamagedLogError.
+    """
+    active = log.active
+    if active.size == 0:
+        return active.base_offset
+    if recovery_point > active.base_offset:
+        return recovery_point
+    return _read_end(active)
+
+
+def _read_end(segment: Segment) -> int:
+    """The offset after a segment's last batch. Raises OSError, DamagedLogError."""
+    walk = BatchWalk(segment.storage.files, segment.open_log().fd, segment.size, wait=True)
+    try:
+        entry = segment.floor(1, segment.size, wait=True)
+        first = next(walk.batches(entry.position))
+        if entry != START:
+            reading.check_entry(entry, segment.base_offset, first)
+        start = entry.position
+    except (CorruptIndexError, MalformedBatchError):
+        start = 0
+    end_offset = segment.base_offset
+    try:
+        for _, header in walk.batches(start):
+            end_offset = header.last_offset + 1
+    except MalformedBatchError as error:
+        raise DamagedLogError(segment.log_path, error.position, end_offset, error.reason) from error
+    return end_offset
+
+
+def _segments(storage: LogStorage, directory: str, names: list[str], config: "TopicConfig") -> list[Segment]:
+    segments = []
+    for base_offset in base_offsets(names, LOG_SUFFIX):
+        found = storage.files.stat(path_of(directory, base_offset, LOG_SUFFIX))
+        segment = Segment(storage, directory, base_offset, found.size, found.modified_ms)
+        segment.jitter_ms = roll_jitter_ms(storage, config)
+        segments.append(segment)
+    return segments
+
+
+def _assemble(
+    storage: LogStorage,
+    directory: str,
+    identity: Identity,
+    config: "TopicConfig",
+    segments: list[Segment],
+    names: list[str],
+    end_offset: int,
+) -> "Log":
+    from odradek.log.log import Log
+
+    log = Log(storage, directory, *identity, config, segments, end_offset)
+    log.snapshot_offsets = tuple(base_offsets(names, SNAPSHOT_SUFFIX))
+    if LEADER_EPOCH_FILE in names:
+        log.epochs = _read_epochs(storage, f"{directory}/{LEADER_EPOCH_FILE}")
+    return log
+
+
+def _read_epochs(storage: LogStorage, path: str) -> EpochCache:
+    """What the file says; nothing if it is damaged: epochs are then learnt from new batches, as after an upgrade."""
+    try:
+        return EpochCache(epoch_cache.decode(read_file(storage.files, path)))
+    except CorruptFileError:
+        return EpochCache()
+
+
+def _remove_leftovers(storage: LogStorage, directory: str, names: list[str]) -> None:
+    for name in names:
+        if name.endswith((DELETED_SUFFIX, ".tmp")):
+            storage.files.unlink(f"{directory}/{name}")
+
+
+def _set_end(log: "Log", end_offset: int) -> None:
+    log.log_end_offset = log.flushed_offset = log.recovery_point = log.replayed_offset = end_offset
+
+
+def _apply_log_start(log: "Log", log_start_offset: int, now_ms: int) -> None:
+    """Segments wholly below the log start are left to retention; a log that ends below it begins anew there."""
+    if log_start_offset > log.log_end_offset:
+        cutting.truncate_fully_and_start_at(log, log_start_offset, now_ms)
+        return
+    log.epochs.truncate_from_end(log.log_end_offset)
+    cutting.advance_log_start(log, max(log_start_offset, log.segments[0].base_offset))
+    cutting.forget_snapshots_above(log, log.log_end_offset)

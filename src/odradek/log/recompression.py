@@ -1,0 +1,60 @@
+"""Topics whose compression.type is not `producer`: a batch in another codec is compressed anew as one blob.
+
+No record is looked at. The work is CPU-heavy: callers run `recompress` in the executor, before the append.
+"""
+
+from typing import TYPE_CHECKING
+
+from odradek.wire.records import (
+    ATTRIBUTES_OFFSET,
+    COMPRESSION_MASK,
+    HEADER_SIZE,
+    LOG_OVERHEAD,
+    MAGIC,
+    crc_is_valid,
+    read_header,
+    set_crc,
+)
+
+if TYPE_CHECKING:
+    from odradek.config import TopicConfig
+
+PRODUCER = "producer"
+CODECS = {"uncompressed": 0, "none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+"""Values of compression.type and their number in a batch's attributes."""
+
+
+def needs_recompression(records: memoryview | bytearray, config: "TopicConfig") -> bool:
+    """Whether the batch's codec is not the topic's. False for bytes that are no batch: append says why."""
+    if config.compression_type == PRODUCER or len(records) < HEADER_SIZE:
+        return False
+    return records[ATTRIBUTES_OFFSET + 1] & COMPRESSION_MASK != CODECS[config.compression_type]
+
+
+def level_of(config: "TopicConfig") -> int | None:
+    """The configured level of the topic's codec, None where it has none."""
+    levels = {
+        "gzip": config.compression_gzip_level,
+        "lz4": config.compression_lz4_level,
+        "zstd": config.compression_zstd_level,
+    }
+    return levels.get(config.compression_type)
+
+
+def recompress(records: bytes | bytearray | memoryview, codec: int, level: int | None) -> bytearray:
+    """The same batch with its records in another codec, CRC and length to match. Raises InvalidBatchError.
+
+    Pure. Bytes that are not exactly one intact batch come back as they are: append says what is wrong with them.
+    """
+    from odradek.wire.compression import compress, decompress  # Compression libraries are loaded when first needed.
+
+    header = read_header(records)
+    if header.size != len(records) or header.magic != MAGIC or not crc_is_valid(records, 0, header):
+        return bytearray(records)
+    blob = decompress(header.compression, memoryview(records)[HEADER_SIZE:])
+    patched = bytearray(memoryview(records)[:HEADER_SIZE])
+    patched += compress(codec, blob, level)
+    patched[8:LOG_OVERHEAD] = (len(patched) - LOG_OVERHEAD).to_bytes(4, "big")
+    patched[ATTRIBUTES_OFFSET + 1] = patched[ATTRIBUTES_OFFSET + 1] & ~COMPRESSION_MASK | codec
+    set_crc(patched, 0)
+    return patched
