@@ -114,12 +114,6 @@ class LogDirectory:
             self.files.sync_directory(self.path)
         write_atomically(self.files, self.file(BOOT_ID), boot_id.encode())
 
-    def distrust_cache(self) -> None:
-        """After an I/O error the next start scans in full, also on the same kernel. Best effort: it is failing."""
-        with contextlib.suppress(OSError):
-            self.files.unlink(self.file(BOOT_ID))
-            self.files.sync_directory(self.path)
-
     def mark_clean(self, broker_epoch: int) -> None:
         """Everything here is synced and nothing more will be written."""
         content = json.dumps({"version": 0, "brokerEpoch": broker_epoch}, separators=(",", ":"))
@@ -150,6 +144,13 @@ class LogDirectory:
             return read_file(self.files, self.file(name))
         except FileNotFoundError:
             return None
+
+
+def distrust_cache(files: FileSystem, path: str) -> None:
+    """After an I/O error the next start scans in full, also on the same kernel. Best effort: the disk is failing."""
+    with contextlib.suppress(OSError):
+        files.unlink(f"{path}/{BOOT_ID}")
+        files.sync_directory(path)
 
 
 def make_directories(files: FileSystem, path: str) -> None:

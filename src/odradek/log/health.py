@@ -40,6 +40,11 @@ class DirectoryHealth:
         return isinstance(self.refusal, DirectoryFailedError)
 
     @property
+    def is_up(self) -> bool:
+        """Not failed; perhaps full."""
+        return not self.is_failed
+
+    @property
     def is_full(self) -> bool:
         """Appends are refused until there is room."""
         return isinstance(self.refusal, DiskFullError)

@@ -15,7 +15,7 @@ from odradek.host.files import FileSystem, read_file, write_atomically
 from odradek.log import partition_metadata
 from odradek.log.directory_names import DELETED_SUFFIX, directory_name, parse_directory_name
 from odradek.log.errors import CorruptFileError
-from odradek.log.paths import PARTITION_METADATA_FILE
+from odradek.log.paths import LOG_SUFFIX, PARTITION_METADATA_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Scan:
     incomplete: list[str]
     """Creation did not get as far as the topic id; no records inside."""
     unidentified: list[str]
-    """Named like a partition and holding something, but without a readable topic id: to be set aside, never opened."""
+    """Named like a partition and holding something, but without a readable topic id: never opened."""
 
 
 class ForeignDirectoryError(Exception):
@@ -66,40 +66,58 @@ def _classify(files: FileSystem, directory: str, name: str, parsed: tuple[str, i
     except NotADirectoryError:
         return
     except FileNotFoundError:
-        holds_data = any(entry.endswith(".log") for entry in files.listdir(f"{directory}/{name}"))
-        (found.unidentified if holds_data else found.incomplete).append(name)
+        kind = found.unidentified if holds_records(files, f"{directory}/{name}") else found.incomplete
+        kind.append(name)
     except CorruptFileError:
         found.unidentified.append(name)
     else:
         found.partitions.append(PartitionKey(*parsed, topic_id))
 
 
-def create(files: FileSystem, directory: str, keys: Sequence[PartitionKey]) -> None:
+def create(files: FileSystem, directory: str, keys: Sequence[PartitionKey]) -> list["ForeignDirectoryError | None"]:
     """Make the partitions' directories, durable on return. Repeating it after a crash completes it.
 
-    Raises ForeignDirectoryError when a place is taken by another topic id, OSError.
+    For each key None, or why its place is taken. Raises OSError: then nothing is known about any of them.
     """
+    taken: list[ForeignDirectoryError | None] = []
     for key in keys:
-        path = f"{directory}/{key.name}"
         try:
-            files.mkdir(path)
-        except FileExistsError:
-            if _is_complete(files, path, key):
-                continue
-        write_atomically(files, f"{path}/{PARTITION_METADATA_FILE}", partition_metadata.encode(key.topic_id))
+            _create_one(files, f"{directory}/{key.name}", key)
+        except ForeignDirectoryError as error:
+            taken.append(error)
+        else:
+            taken.append(None)
     files.sync_directory(directory)
+    return taken
+
+
+def _create_one(files: FileSystem, path: str, key: PartitionKey) -> None:
+    try:
+        files.mkdir(path)
+    except FileExistsError:
+        if _is_complete(files, path, key):
+            return
+    write_atomically(files, f"{path}/{PARTITION_METADATA_FILE}", partition_metadata.encode(key.topic_id))
 
 
 def _is_complete(files: FileSystem, path: str, key: PartitionKey) -> bool:
+    """Whether a directory that exists is the key's own; False when an earlier creation has to be completed."""
     try:
         topic_id = partition_metadata.decode(read_file(files, f"{path}/{PARTITION_METADATA_FILE}"))
     except FileNotFoundError:
+        if holds_records(files, path):
+            raise ForeignDirectoryError(f"{path} holds records of an unknown topic id") from None
         return False
     except CorruptFileError as error:
         raise ForeignDirectoryError(f"{path}: {error}") from error
     if topic_id != key.topic_id:
         raise ForeignDirectoryError(f"{path} belongs to topic id {topic_id}, not {key.topic_id}")
     return True
+
+
+def holds_records(files: FileSystem, path: str) -> bool:
+    """Whether a partition's directory has a segment."""
+    return any(name.endswith(LOG_SUFFIX) for name in files.listdir(path))
 
 
 def set_aside(files: FileSystem, directory: str, renames: Sequence[tuple[str, str]]) -> None:
@@ -111,11 +129,16 @@ def set_aside(files: FileSystem, directory: str, renames: Sequence[tuple[str, st
 
 
 def remove(files: FileSystem, path: str) -> None:
-    """Remove a directory of files. Not synced: what a crash brings back, the next start removes. Raises OSError."""
+    """Remove a file, or a directory of files; nothing when it is gone. Raises OSError.
+
+    Not synced: what a crash brings back, the next start removes.
+    """
     try:
-        names = files.listdir(path)
+        if not files.stat(path).is_directory:
+            files.unlink(path)
+            return
+        for name in files.listdir(path):
+            files.unlink(f"{path}/{name}")
+        files.rmdir(path)
     except FileNotFoundError:
         return
-    for name in names:
-        files.unlink(f"{path}/{name}")
-    files.rmdir(path)

@@ -48,6 +48,14 @@ def allocate_reserve(files: FileSystem, directory: str, size: int) -> bool:
     return True
 
 
+def try_resume(files: FileSystem, directory: str, size: int) -> bool:
+    """Allocate the reserve anew if the volume has room for it and for appends. Runs in the executor."""
+    try:
+        return may_resume(files.space(directory), size) and allocate_reserve(files, directory, size)
+    except OSError:
+        return False
+
+
 def release_reserve(files: FileSystem, directory: str) -> None:
     """Give the reserve up. May block."""
     with contextlib.suppress(FileNotFoundError):

@@ -1,0 +1,171 @@
+"""Group commit: whoever waits for bytes to reach stable storage shares one fdatasync per file with everybody else.
+
+A request made while a flush of its log is under way is served by the next one, because the running one covers only what
+was written before it began. Requests made within one turn of the event loop start together. At most `CONCURRENCY`
+executor calls run at a time, each for a share of the logs that wait: file systems merge the commits of parallel calls.
+
+An error is final: the log's directory goes offline, nobody is told that anything was stored, and no descriptor is
+synced a second time (the kernel marks pages clean whose writing failed).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+
+from odradek.host.files import FileSystem
+from odradek.log.errors import DirectoryFailedError, LogError
+from odradek.log.flush import FlushJob, run
+from odradek.log.log import Log
+
+CONCURRENCY = 3
+"""Executor calls at a time."""
+BATCH_LOGS_MAX = 64
+"""Logs of one executor call."""
+
+SyncTask = tuple[tuple[int, ...], tuple[str, ...], tuple[tuple[str, bytes], ...]]
+"""Descriptors and directories to sync and small files to replace, for one log."""
+Started = list[tuple[Log, FlushJob]]
+
+
+class Flusher:
+    """Decides which logs are synced when; the syncing itself is `sync_all` in the executor.
+
+    `on_flushed(log)` follows every success, before the waiters; `on_failure(log, error)` every error.
+    """
+
+    def __init__(
+        self,
+        files: FileSystem,
+        loop: asyncio.AbstractEventLoop,
+        on_flushed: Callable[[Log], None],
+        on_failure: Callable[[Log, DirectoryFailedError], None],
+    ) -> None:
+        self._files = files
+        self._loop = loop
+        self._on_flushed = on_flushed
+        self._on_failure = on_failure
+        self._queue: dict[Log, bool] = {}
+        """Logs to sync; True where the recovery point is to move too."""
+        self._running: dict[Log, None] = {}
+        self._again: dict[Log, bool] = {}
+        """As the queue, for logs that are being synced."""
+        self._waiters: dict[Log, list[asyncio.Future[None]]] = {}
+        self._active = 0
+        self._scheduled = False
+        self._idle: asyncio.Future[None] | None = None
+
+    def request(self, log: Log, *, everything: bool = False) -> None:
+        """Sync what the log holds now, soon; with `everything` also what the recovery point needs."""
+        queue = self._again if log in self._running else self._queue
+        queue[log] = everything or queue.get(log, False)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._start_batches)
+
+    async def flush(self, log: Log) -> None:
+        """Returns once all that was appended before the call is on stable storage. Raises DirectoryFailedError."""
+        end_offset = log.log_end_offset
+        while log.flushed_offset < end_offset:
+            waiter = self._loop.create_future()
+            self._waiters.setdefault(log, []).append(waiter)
+            self.request(log)
+            await waiter
+
+    async def drain(self) -> None:
+        """Returns once nothing is queued or under way."""
+        while self._queue or self._running:
+            if self._idle is None:
+                self._idle = self._loop.create_future()
+            await self._idle
+
+    def forget(self, log: Log) -> None:
+        """The log is being closed or deleted: nothing new is started for it."""
+        self._queue.pop(log, None)
+        self._again.pop(log, None)
+        self._fail_waiters(log, DirectoryFailedError(f"{log.directory} is closed"))
+
+    def is_running(self, log: Log) -> bool:
+        """Whether an executor call holds descriptors of the log."""
+        return log in self._running
+
+    def _start_batches(self) -> None:
+        self._scheduled = False
+        while self._queue and self._active < CONCURRENCY:
+            free = CONCURRENCY - self._active
+            share = min(BATCH_LOGS_MAX, -(-len(self._queue) // free))
+            logs = list(islice(self._queue.items(), share))
+            for log, _ in logs:
+                del self._queue[log]
+            self._start(logs)
+        self._report_idle()
+
+    def _start(self, logs: Sequence[tuple[Log, bool]]) -> None:
+        started: Started = []
+        for log, everything in logs:
+            try:
+                job = log.begin_flush(everything=True if everything else None)
+            except LogError as error:
+                self._fail(log, error)
+                continue
+            if job is None:
+                self._wake_waiters(log)
+            else:
+                started.append((log, job))
+                self._running[log] = None
+        if not started:
+            return
+        self._active += 1
+        tasks = tuple((job.fds, job.directories, job.replacements) for _, job in started)
+        future = self._loop.run_in_executor(None, sync_all, self._files, tasks)
+        future.add_done_callback(partial(self._finish, started))
+
+    def _finish(self, started: Started, future: asyncio.Future[tuple[OSError | None, ...]]) -> None:
+        self._active -= 1
+        for (log, job), error in zip(started, future.result(), strict=True):
+            del self._running[log]
+            if error is not None:
+                log.fail_flush(job)
+                self._fail(log, error)
+                continue
+            log.finish_flush(job)
+            self._on_flushed(log)
+            if (again := self._again.pop(log, None)) is not None:
+                self._queue[log] = again
+            self._wake_waiters(log)
+        self._start_batches()
+
+    def _fail(self, log: Log, error: Exception) -> None:
+        self._again.pop(log, None)
+        failure = DirectoryFailedError(f"syncing {log.topic}-{log.partition}: {error}")
+        self._on_failure(log, failure)
+        self._fail_waiters(log, failure)
+
+    def _report_idle(self) -> None:
+        if self._idle is not None and not self._queue and not self._running:
+            waiter, self._idle = self._idle, None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _wake_waiters(self, log: Log) -> None:
+        for waiter in self._waiters.pop(log, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _fail_waiters(self, log: Log, error: DirectoryFailedError) -> None:
+        for waiter in self._waiters.pop(log, ()):
+            if not waiter.done():
+                waiter.set_exception(error)
+
+
+def sync_all(files: FileSystem, tasks: tuple[SyncTask, ...]) -> tuple[OSError | None, ...]:
+    """For each task None, or the error that ended it. Runs in the executor."""
+    return tuple(_sync(files, task) for task in tasks)
+
+
+def _sync(files: FileSystem, task: SyncTask) -> OSError | None:
+    try:
+        run(files, *task)
+    except OSError as error:
+        return error
+    return None

@@ -1,0 +1,220 @@
+"""Opening the logs of one log directory: at once after a clean stop, through recovery after a crash.
+
+After a clean stop nothing is read but names and partition.metadata. Recovery runs in the executor, some logs a call and
+some calls at a time, each with descriptors of its own; a recovered log is then handed to the manager.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+from odradek.host.files import FileSystem
+from odradek.log import checkpoints, partition_files
+from odradek.log.descriptors import Descriptors
+from odradek.log.directory import LogDirectory
+from odradek.log.errors import DamagedLogError, LogError
+from odradek.log.log import Log
+from odradek.log.opening import Stop
+from odradek.log.partition_files import PartitionKey
+from odradek.log.storage import LogStorage
+
+if TYPE_CHECKING:
+    from odradek.config import TopicConfig
+    from odradek.log.manager import LogManager
+
+logger = logging.getLogger(__name__)
+
+RECOVER_LOGS_PER_CALL = 16
+RECOVERY_DESCRIPTORS = 64
+PROGRESS_S = 5.0
+OPEN_LOGS_PER_TURN = 256
+"""After so many the event loop gets its turn."""
+
+
+class OpenTask(NamedTuple):
+    """What it takes to open a log, as plain values."""
+
+    path: str
+    key: PartitionKey
+    log_start_offset: int
+    recovery_point: int
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedPartition:
+    """Its directory, topic and partition, why it is not opened, and its offsets by checkpoint."""
+
+    path: str
+    place: checkpoints.TopicPartition
+    reason: str
+    offsets: dict[str, int]
+
+
+class LogLoader:
+    """Fills the manager's `logs` and `damaged`."""
+
+    def __init__(self, manager: "LogManager") -> None:
+        self._manager = manager
+
+    async def load(self, directory: LogDirectory) -> None:
+        """Open everything in the directory. Raises DuplicateLogError, DirectoryFailedError, OSError."""
+        found = partition_files.scan(self._manager.files, directory.path)
+        self._clean_up(directory, found)
+        tasks = self._tasks(directory, found.partitions)
+        if directory.clean:
+            await self._open_clean(tasks)
+        else:
+            await self._recover(directory, tasks)
+        self._manager.upkeep.loaded[directory.path] = None
+        await self._forget_absent(directory, found.partitions)
+
+    async def _forget_absent(self, directory: LogDirectory, keys: Sequence[PartitionKey]) -> None:
+        """An entry of a partition that is gone would be applied to the next one of its name: drop it before that."""
+        present = {(key.topic, key.partition): None for key in keys}
+        names = (checkpoints.RECOVERY_POINT, checkpoints.LOG_START_OFFSET)
+        if any(place not in present for name in names for place in self._offsets(directory, name)):
+            await self._manager.upkeep.checkpoint_recovery_points()
+            await self._manager.upkeep.checkpoint_start_offsets()
+
+    def _clean_up(self, directory: LogDirectory, found: partition_files.Scan) -> None:
+        for name in found.deleted:
+            self._manager.upkeep.remove_later(directory.file(name), 0)
+        for name in found.incomplete:
+            partition_files.remove(self._manager.files, directory.file(name))
+        for name in found.unidentified:
+            logger.error("%s has no readable topic id and is not opened", directory.file(name))
+
+    def _tasks(self, directory: LogDirectory, keys: Sequence[PartitionKey]) -> list[OpenTask]:
+        recovery_points = self._offsets(directory, checkpoints.RECOVERY_POINT)
+        starts = self._offsets(directory, checkpoints.LOG_START_OFFSET)
+        tasks = []
+        for key in keys:
+            place = key.topic, key.partition
+            tasks.append(OpenTask(directory.file(key.name), key, starts.get(place, 0), recovery_points.get(place, 0)))
+        return tasks
+
+    def _offsets(self, directory: LogDirectory, name: str) -> checkpoints.Offsets:
+        try:
+            return checkpoints.read_offsets(self._manager.files, directory.file(name))
+        except checkpoints.CorruptCheckpointError as error:
+            logger.warning("%s is not used: %s", directory.file(name), error)
+            return {}
+
+    async def _open_clean(self, tasks: Sequence[OpenTask]) -> None:
+        manager = self._manager
+        now_ms = manager.time_ms()
+        for count, task in enumerate(tasks, 1):
+            self._take(task, open_log(manager.storage, task, manager.default_config, now_ms, Stop.CLEAN))
+            if count % OPEN_LOGS_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def _recover(self, directory: LogDirectory, tasks: Sequence[OpenTask]) -> None:
+        if tasks:
+            logger.info("recovering %d logs of %s after an unclean stop", len(tasks), directory.path)
+        progress = _Progress(self._manager, directory.path, len(tasks))
+        step = RECOVER_LOGS_PER_CALL
+        chunks = iter([tuple(tasks[at : at + step]) for at in range(0, len(tasks), step)])
+        stop = Stop.PROCESS_CRASH if directory.same_boot else Stop.POWER_LOSS
+        parallel = self._manager.settings.num_recovery_threads_per_data_dir
+        await asyncio.gather(*(self._recover_chunks(chunks, stop, progress) for _ in range(parallel)))
+
+    async def _recover_chunks(self, chunks: Iterator[tuple[OpenTask, ...]], stop: Stop, progress: "_Progress") -> None:
+        manager = self._manager
+        for chunk in chunks:
+            recovered = await manager.loop.run_in_executor(
+                None,
+                recover_logs,
+                manager.files,
+                manager.host.random,
+                chunk,
+                manager.default_config,
+                manager.time_ms(),
+                stop,
+            )
+            for task, log in zip(chunk, recovered, strict=True):
+                self._take(task, log)
+            progress.advance(len(chunk))
+
+    def _take(self, task: OpenTask, opened: Log | LogError) -> None:
+        manager, key = self._manager, (task.key.topic_id, task.key.partition)
+        if (other := manager.logs.get(key)) is not None:
+            raise DuplicateLogError(f"{task.path} and {other.directory} hold the same partition: remove one of them")
+        if isinstance(opened, DamagedLogError):
+            logger.error("%s is offline: %s", task.path, opened)
+            offsets = {
+                checkpoints.RECOVERY_POINT: task.recovery_point,
+                checkpoints.LOG_START_OFFSET: task.log_start_offset,
+                checkpoints.HIGH_WATERMARK: task.log_start_offset,
+            }
+            place = task.key.topic, task.key.partition
+            manager.damaged[key] = DamagedPartition(task.path, place, str(opened), offsets)
+        elif isinstance(opened, LogError):
+            raise opened
+        else:
+            if opened.damage is not None:
+                logger.error("%s is read-only: %s", task.path, opened.damage)
+            hand_over(opened, manager.storage)
+            manager.adopt(opened)
+
+
+class DuplicateLogError(Exception):
+    """Two log directories hold the same partition of the same topic id."""
+
+
+class _Progress:
+    """Says now and then how far a long recovery is."""
+
+    def __init__(self, manager: "LogManager", path: str, total: int) -> None:
+        self._manager = manager
+        self._path = path
+        self._total = total
+        self._done = 0
+        self._next = manager.now() + PROGRESS_S
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        if self._manager.now() >= self._next:
+            self._next = self._manager.now() + PROGRESS_S
+            logger.info("recovered %d of %d logs of %s", self._done, self._total, self._path)
+
+
+def open_log(storage: LogStorage, task: OpenTask, config: "TopicConfig", now_ms: int, stop: Stop) -> Log | LogError:
+    """Open one log; what it raised is returned."""
+    try:
+        return Log.open(
+            storage,
+            task.path,
+            topic=task.key.topic,
+            partition=task.key.partition,
+            topic_id=task.key.topic_id,
+            config=config,
+            now_ms=now_ms,
+            log_start_offset=task.log_start_offset,
+            recovery_point=task.recovery_point,
+            stop=stop,
+        )
+    except LogError as error:
+        return error
+
+
+def recover_logs(
+    files: FileSystem, random: Random, tasks: tuple[OpenTask, ...], config: "TopicConfig", now_ms: int, stop: Stop
+) -> list[Log | LogError]:
+    """Open and repair logs that nobody else knows yet. Runs in the executor."""
+    descriptors = Descriptors(files, RECOVERY_DESCRIPTORS)
+    storage = LogStorage(files, descriptors, random)
+    try:
+        return [open_log(storage, task, config, now_ms, stop) for task in tasks]
+    finally:
+        descriptors.close()
+
+
+def hand_over(log: Log, storage: LogStorage) -> None:
+    """From here on the log uses the broker's descriptors."""
+    log.storage = storage
+    for segment in log.segments:
+        segment.storage = storage
+        segment.handle = None

@@ -1,0 +1,435 @@
+"""All logs of a broker, in all of its log directories.
+
+The manager opens them, makes and deletes them, keeps their bytes on the way to stable storage and their offsets in
+checkpoints. What blocks runs in the executor as a plain function of immutable arguments; the manager itself is touched
+from the event loop only. One timer, once a second, drives everything periodic (`upkeep`): its cost is that of the logs
+written since, not of all logs.
+
+The parts: `directory` (lock, identity), `loading` (opening and recovery), `partition_files` (creation and deletion),
+`flusher` (group commit), `upkeep` (background syncing, checkpoints, retention), `health` and `space` (disks that are
+full, slow or failing).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from odradek.config import TopicConfig
+from odradek.host import FileSystem, Host
+from odradek.log import partition_files, space
+from odradek.log.checkpoints import Offsets
+from odradek.log.descriptors import Descriptors
+from odradek.log.directory import LogDirectory, distrust_cache
+from odradek.log.directory_names import DELETED_SUFFIX, STRAY_SUFFIX, set_aside_name
+from odradek.log.errors import DirectoryFailedError, DiskFullError, LogError, disk_error
+from odradek.log.flusher import Flusher
+from odradek.log.health import DirectoryHealth
+from odradek.log.loading import DamagedPartition, LogLoader
+from odradek.log.log import Log
+from odradek.log.partition_files import ForeignDirectoryError, PartitionKey
+from odradek.log.settings import LogSettings
+from odradek.log.storage import LogStorage
+from odradek.log.upkeep import Upkeep, directory_of
+from odradek.log.writeback import Writeback
+
+logger = logging.getLogger(__name__)
+
+LogKey = tuple[UUID, int]
+"""Topic id and partition."""
+
+CREATE_CHUNK = 64
+"""Directories made by one executor call."""
+
+
+class LogOwner(Protocol):
+    """Who is told what becomes of a log: its `Partition`."""
+
+    @property
+    def high_watermark(self) -> int: ...
+
+    def flushed(self) -> None:
+        """`log.flushed_offset` has moved."""
+        ...
+
+    def log_start_moved(self) -> None:
+        """`log.log_start_offset` has moved."""
+        ...
+
+    def directory_failed(self, message: str) -> None:
+        """The log's directory is offline."""
+        ...
+
+
+class LogManager:
+    """See the module. Order of use: `lock`, `load`, `start`, ..., `stop` (or `abandon`)."""
+
+    def __init__(
+        self, host: Host, loop: asyncio.AbstractEventLoop, settings: LogSettings, default_config: TopicConfig
+    ) -> None:
+        self.host = host
+        self.files = host.files
+        self.loop = loop
+        self.settings = settings
+        self.default_config = default_config
+        self.now = loop.time
+        self.time_ms = host.clock.time_ms
+        self.descriptors = Descriptors(host.files, settings.open_files_max)
+        self.storage = LogStorage(host.files, self.descriptors, host.random, self.mark_dirty)
+        self.directories = [LogDirectory(host.files, path) for path in settings.log_dirs]
+        self.healths: dict[str, DirectoryHealth] = {each.path: DirectoryHealth(each.path) for each in self.directories}
+        self.logs: dict[LogKey, Log] = {}
+        self.damaged: dict[LogKey, DamagedPartition] = {}
+        """Partitions whose files must not be opened."""
+        self.dirty: dict[Log, float] = {}
+        """Logs with bytes that are not on stable storage, and since when (loop seconds)."""
+        self.candidates: dict[Log, None] = {}
+        """Logs that hold anything retention could remove."""
+        self.owners: dict[Log, LogOwner] = {}
+        self.flusher = Flusher(host.files, loop, self._flushed, self._flush_failed)
+        self.upkeep = Upkeep(self)
+        self._writeback = Writeback(self)
+        self.on_failed: Callable[[str], None] = lambda path: None
+        """Called with the path of a log directory that went offline."""
+        self.on_resumed: Callable[[str], None] = lambda path: None
+        """Called with the path of a log directory that has room again."""
+
+    # -- life cycle -----------------------------------------------------------------------------------------------
+
+    def lock(self, address: str) -> None:
+        """Take every log directory and learn what was left there.
+
+        Raises AlreadyRunningError, PropertiesError; DirectoryFailedError when none of the directories can be used.
+        """
+        for directory in self.directories:
+            try:
+                directory.lock(self.host.pid, address)
+                directory.read_state(self.host.boot_id)
+            except OSError as error:
+                self.fail_directory(directory.path, f"cannot be opened: {error}")
+        self._require_a_directory()
+
+    def announce(self, address: str) -> None:
+        """The address is known now: tell it to whoever tries to start a second broker here."""
+        for directory in self._usable():
+            try:
+                directory.write_holder(self.host.pid, address)
+            except OSError as error:
+                self.fail_directory(directory.path, f"cannot be written: {error}")
+
+    async def load(self, cluster_id: str, node_id: int) -> None:
+        """Identify the directories, open every log, recover where the last stop was not clean.
+
+        Raises PropertiesError; DirectoryFailedError when no directory is left.
+        """
+        loader = LogLoader(self)
+        for directory in self._usable():
+            new_id = UUID(int=self.host.random.getrandbits(128), version=4)
+            try:
+                directory.identify(cluster_id, node_id, new_id)
+                await loader.load(directory)
+                directory.begin_writing(self.host.boot_id)
+                self._allocate_reserve(directory.path)
+            except OSError as error:
+                self.fail_directory(directory.path, f"cannot be loaded: {error}")
+        self._require_a_directory()
+
+    def start(self) -> None:
+        """Begin upkeep; appends may come."""
+        self.upkeep.start()
+
+    async def stop(self, broker_epoch: int = -1) -> None:
+        """Sync everything, write the checkpoints and the clean-stop markers, release the directories."""
+        await self.upkeep.stop()
+        await self._sync_everything()
+        written = await self.upkeep.checkpoint_recovery_points()
+        starts_written = await self.upkeep.checkpoint_start_offsets()
+        await self.upkeep.checkpoint_high_watermarks()
+        unsynced = {directory_of(log) for log in self.logs.values() if log.recovery_point != log.log_end_offset}
+        for directory in self._usable():
+            path = directory.path
+            if path in unsynced or path not in written or path not in starts_written:
+                continue
+            try:
+                directory.mark_clean(broker_epoch)
+            except OSError as error:
+                self.fail_directory(directory.path, f"cannot be written: {error}")
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Release the directories without a word about a clean stop."""
+        self.descriptors.close()
+        for directory in self.directories:
+            directory.close()
+
+    def predecessor_epoch(self) -> int:
+        """Broker epoch that every directory's clean-stop marker carries, -1 when there is none (KIP-966)."""
+        epochs = {directory.predecessor_epoch for directory in self.directories}
+        return epochs.pop() if len(epochs) == 1 else -1
+
+    @property
+    def any_failed(self) -> bool:
+        """Whether a log directory is offline, with partitions nobody can name."""
+        return any(health.is_failed for health in self.healths.values())
+
+    # -- logs -----------------------------------------------------------------------------------------------------
+
+    def get(self, topic_id: UUID, partition: int) -> Log | None:
+        """The open log of a partition."""
+        return self.logs.get((topic_id, partition))
+
+    def attach(self, log: Log, owner: LogOwner) -> None:
+        """From now on the owner hears of what becomes of the log."""
+        self.owners[log] = owner
+
+    def kept(self, path: str, checkpoint: str) -> Offsets:
+        """A checkpoint's entries of the directory's damaged partitions: they say below what nothing may be cut."""
+        damaged = [each for each in self.damaged.values() if each.path.startswith(f"{path}/")]
+        return {each.place: each.offsets[checkpoint] for each in damaged}
+
+    def health_of(self, log: Log) -> DirectoryHealth:
+        """Of the log directory in which the log is."""
+        return self.healths[directory_of(log)]
+
+    def high_watermark_of(self, log: Log) -> int | None:
+        """None for a log that nobody leads or follows yet."""
+        owner = self.owners.get(log)
+        return None if owner is None else owner.high_watermark
+
+    async def create(self, keys: Sequence[PartitionKey], config: TopicConfig) -> dict[PartitionKey, Log | Exception]:
+        """Make the partitions' directories, durable on return, and open their logs.
+
+        A key's exception is ForeignDirectoryError, DiskFullError or DirectoryFailedError.
+        """
+        made: dict[PartitionKey, Log | Exception] = {}
+        for path, placed in self._place(keys, made).items():
+            for begin in range(0, len(placed), CREATE_CHUNK):
+                made.update(await self._create_chunk(path, tuple(placed[begin : begin + CREATE_CHUNK]), config))
+        return made
+
+    async def delete(self, keys: Iterable[LogKey]) -> bool:
+        """Nobody sees the logs any more, durable on return; their files are removed after file.delete.delay.ms.
+
+        False when a failed directory may bring one of them back.
+        """
+        return await self._set_aside(keys, DELETED_SUFFIX)
+
+    async def set_aside_strays(self, keys: Iterable[LogKey]) -> None:
+        """Rename logs that metadata does not know; they are kept."""
+        await self._set_aside(keys, STRAY_SUFFIX)
+
+    def adopt(self, log: Log) -> None:
+        """An opened log becomes one of ours."""
+        self.logs[log.topic_id, log.partition] = log
+        if log.size_bytes:
+            self.candidates[log] = None
+        if log.recovery_point < log.log_end_offset:
+            self.dirty[log] = self.now()
+
+    def retain(self, log: Log) -> None:
+        """Delete the log's segments that retention lets go, and tell its owner when its start has moved."""
+        if log.damage is not None or self.health_of(log).is_failed:
+            return
+        start_offset = log.log_start_offset
+        try:
+            removed = log.delete_old_segments(self.time_ms(), upper_offset=self.high_watermark_of(log))
+        except LogError as error:
+            self.write_failed(self.health_of(log), error)
+            return
+        for path in removed:
+            self.upkeep.remove_later(path, log.config.file_delete_delay_ms)
+        if log.log_start_offset != start_offset:
+            self.log_start_moved(log)
+        if not log.size_bytes:
+            self.candidates.pop(log, None)
+
+    def log_start_moved(self, log: Log) -> None:
+        """After retention or DeleteRecords."""
+        self.upkeep.starts_changed = True
+        if (owner := self.owners.get(log)) is not None:
+            owner.log_start_moved()
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def mark_dirty(self, log: Log) -> None:
+        """The log has bytes that are not on stable storage (called by the log, once until it is flushed)."""
+        self.dirty.setdefault(log, self.now())
+        self.candidates[log] = None
+        if log.epochs.entries and log.epochs.entries[-1][1] >= log.recovery_point:
+            log.epochs.changed = True
+
+    def write_failed(self, health: DirectoryHealth, error: LogError) -> None:
+        """A write to the directory raised: no room, or the end of it."""
+        if isinstance(error, DirectoryFailedError):
+            self.fail_directory(health.path, str(error))
+        elif isinstance(error, DiskFullError) and health.fill():
+            logger.error("%s: appends are refused until there is room; reads go on", error)
+            self.loop.run_in_executor(None, space.release_reserve, self.files, health.path)
+
+    def write_stalled(self, health: DirectoryHealth, now: float) -> None:
+        """A write took so long that the event loop must not make many like it."""
+        if health.slow_write(now):
+            logger.warning("writes to %s wait for the disk: writing through threads", health.path)
+
+    def start_writeback(self, health: DirectoryHealth) -> None:
+        """Let the kernel begin to write, so that no later write has to wait for a mountain of dirty pages."""
+        health.unwritten_bytes = 0
+        self._writeback.start(health.path)
+
+    def fail_directory(self, path: str, reason: str) -> None:
+        """The directory goes offline until a restart re-reads it; nothing more is acknowledged from it."""
+        if not self.healths[path].fail(reason):
+            return
+        logger.critical("log directory %s is offline: %s", path, reason)
+        for log in [log for log in self.logs.values() if directory_of(log) == path]:
+            self.flusher.forget(log)
+            self.dirty.pop(log, None)
+            self.candidates.pop(log, None)
+            if (owner := self.owners.get(log)) is not None:
+                owner.directory_failed(reason)
+        self.loop.run_in_executor(None, distrust_cache, self.files, path)
+        self.on_failed(path)
+
+    def _flushed(self, log: Log) -> None:
+        if log.flushed_offset < log.log_end_offset:
+            self.dirty[log] = self.now()
+        elif log.recovery_point == log.log_end_offset:
+            self.dirty.pop(log, None)
+        self.upkeep.recovery_points_changed = True
+        if (owner := self.owners.get(log)) is not None:
+            owner.flushed()
+
+    def _flush_failed(self, log: Log, error: DirectoryFailedError) -> None:
+        self.fail_directory(directory_of(log), str(error))
+
+    async def _sync_everything(self) -> None:
+        for log in self.logs.values():
+            if self.health_of(log).is_failed or not (log in self.dirty or log.needs_seal):
+                continue
+            try:
+                log.seal()
+            except LogError as error:
+                self.write_failed(self.health_of(log), error)
+            else:
+                self.flusher.request(log, everything=True)
+        await self.flusher.drain()
+
+    # -- making and setting aside ---------------------------------------------------------------------------------
+
+    def _place(
+        self, keys: Sequence[PartitionKey], made: dict[PartitionKey, Log | Exception]
+    ) -> dict[str, list[PartitionKey]]:
+        """Directories by number of partitions, the least used first; keys that can go nowhere get their error."""
+        counts = {path: 0 for path, health in self.healths.items() if health.refusal is None}
+        for log in self.logs.values():
+            if (path := directory_of(log)) in counts:
+                counts[path] += 1
+        placed: dict[str, list[PartitionKey]] = {}
+        for key in keys:
+            if not counts:
+                made[key] = self._refusal()
+                continue
+            path = min(counts, key=counts.__getitem__)
+            counts[path] += 1
+            placed.setdefault(path, []).append(key)
+        return placed
+
+    def _refusal(self) -> LogError:
+        full = [health.refusal for health in self.healths.values() if health.is_full]
+        return full[0] or DirectoryFailedError("") if full else DirectoryFailedError("every log directory is offline")
+
+    async def _create_chunk(
+        self, path: str, keys: tuple[PartitionKey, ...], config: TopicConfig
+    ) -> dict[PartitionKey, Log | Exception]:
+        errors = await self.loop.run_in_executor(None, create_directories, self.files, path, keys)
+        made: dict[PartitionKey, Log | Exception] = {}
+        for key, error in zip(keys, errors, strict=True):
+            if isinstance(error, OSError):
+                failure = disk_error(error, f"creating {path}/{key.name}")
+                self.write_failed(self.healths[path], failure)
+                made[key] = failure
+            else:
+                made[key] = error or self._open_new(path, key, config)
+        return made
+
+    def _open_new(self, path: str, key: PartitionKey, config: TopicConfig) -> Log | Exception:
+        try:
+            log = Log.open(
+                self.storage,
+                f"{path}/{key.name}",
+                topic=key.topic,
+                partition=key.partition,
+                topic_id=key.topic_id,
+                config=config,
+                now_ms=self.time_ms(),
+            )
+        except LogError as error:
+            self.write_failed(self.healths[path], error)
+            return error
+        self.adopt(log)
+        return log
+
+    async def _set_aside(self, keys: Iterable[LogKey], suffix: str) -> bool:
+        renames: dict[str, list[tuple[str, str]]] = {}
+        for key in keys:
+            if (log := self.logs.pop(key, None)) is None:
+                continue
+            self._let_go(log)
+            path, _, name = log.directory.rpartition("/")
+            target = set_aside_name(name, self.host.random.randbytes(16).hex(), suffix)
+            renames.setdefault(path, []).append((name, target))
+            if suffix == DELETED_SUFFIX:
+                self.upkeep.remove_later(f"{path}/{target}", log.config.file_delete_delay_ms)
+        for path, pairs in renames.items():
+            if self.healths[path].is_failed:
+                continue
+            error = await self.loop.run_in_executor(None, rename_all, self.files, path, tuple(pairs))
+            if error is not None:
+                self.fail_directory(path, f"renaming partitions: {error}")
+        if renames:  # What the checkpoints say of these would else be applied to the next partition of the name.
+            await self.upkeep.checkpoint_recovery_points()
+            await self.upkeep.checkpoint_start_offsets()
+        return not any(self.healths[path].is_failed for path in renames)
+
+    def _let_go(self, log: Log) -> None:
+        self.flusher.forget(log)
+        for registry in (self.dirty, self.candidates, self.owners):
+            registry.pop(log, None)
+        log.close()
+
+    # -- directories ----------------------------------------------------------------------------------------------
+
+    def _usable(self) -> list[LogDirectory]:
+        return [each for each in self.directories if self.healths[each.path].is_up]
+
+    def _require_a_directory(self) -> None:
+        if not self._usable():
+            reasons = "; ".join(str(health.refusal) for health in self.healths.values())
+            raise DirectoryFailedError(f"no log directory can be used: {reasons}")
+
+    def _allocate_reserve(self, path: str) -> None:
+        health = self.healths[path]
+        health.reserve_bytes = space.reserve_size(self.files.space(path), self.settings.odradek_disk_reserve_bytes)
+        if not space.allocate_reserve(self.files, path, health.reserve_bytes):
+            health.fill()
+            logger.error("%s is full: appends are refused until there is room; reads go on", path)
+
+
+def create_directories(
+    files: FileSystem, path: str, keys: tuple[PartitionKey, ...]
+) -> list[OSError | ForeignDirectoryError | None]:
+    """Make partitions' directories; for each key None, or its error. Runs in the executor."""
+    try:
+        return list(partition_files.create(files, path, keys))
+    except OSError as error:
+        return [error] * len(keys)
+
+
+def rename_all(files: FileSystem, path: str, renames: tuple[tuple[str, str], ...]) -> OSError | None:
+    """None, or why the renames may not be durable. Runs in the executor."""
+    try:
+        partition_files.set_aside(files, path, renames)
+    except OSError as error:
+        return error
+    return None

@@ -1,0 +1,18 @@
+"""What the log manager takes from the broker's configuration."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Each field is the configuration key with its dots replaced; defaults are Apache Kafka's where it has the key."""
+
+    log_dirs: tuple[str, ...]
+    log_retention_check_interval_ms: int = 300_000
+    log_flush_offset_checkpoint_interval_ms: int = 60_000
+    log_flush_start_offset_checkpoint_interval_ms: int = 60_000
+    replica_high_watermark_checkpoint_interval_ms: int = 5_000
+    num_recovery_threads_per_data_dir: int = 2
+    odradek_disk_reserve_bytes: int = 64 << 20
+    open_files_max: int = 512
+    """Descriptors of segments and indexes kept open at a time."""

@@ -1,0 +1,275 @@
+"""All partitions this broker has a replica of: found by name or id, kept in step with the cluster's image.
+
+An image's changes are applied synchronously; what needs the disk (making and removing logs) is queued and done by one
+task, in the order of the changes, and until then a partition answers with a retriable error. `settled` waits for it.
+A partition is started only when the log's topic id is the image's: records of an earlier topic of the same name are
+never served.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from kio.schema.errors import ErrorCode
+
+from odradek.cluster.image import ClusterImage, ImageDelta, PartitionImage, TopicImage
+from odradek.config import BrokerConfig, TopicConfig
+from odradek.log.errors import DiskFullError
+from odradek.log.log import Log
+from odradek.log.manager import LogKey, LogManager
+from odradek.log.partition_files import PartitionKey
+from odradek.replication.partition import Partition
+
+logger = logging.getLogger(__name__)
+
+LeadershipListener = Callable[[Partition, bool], None]
+"""Told of each partition of a topic that this broker begins (True) or ceases (False) to lead."""
+Replica = Partition | ErrorCode
+"""A partition, or what a request for it is answered while there is none."""
+
+
+class ReplicaManager:
+    """`broker_epoch` and `config` are asked at each change; `confirm_deleted` once a topic's logs are gone."""
+
+    def __init__(
+        self,
+        logs: LogManager,
+        broker_id: int,
+        broker_epoch: Callable[[], int],
+        config: Callable[[], BrokerConfig],
+        confirm_deleted: Callable[[UUID], Awaitable[None]],
+    ) -> None:
+        self._logs = logs
+        self._loop = logs.loop
+        self._broker_id = broker_id
+        self._broker_epoch = broker_epoch
+        self._config = config
+        self._confirm_deleted = confirm_deleted
+        self._by_name: dict[str, dict[int, Replica]] = {}
+        self._by_id: dict[UUID, dict[int, Replica]] = {}
+        self._image = ClusterImage()
+        self._listeners: dict[str, list[LeadershipListener]] = {}
+        self._to_delete: dict[UUID, None] = {}
+        self._to_set_aside: dict[LogKey, None] = {}
+        self._to_create: dict[PartitionKey, None] = {}
+        self._unplaced: dict[PartitionKey, None] = {}
+        """Could not be made for want of space; tried again when there is some."""
+        self._worker: asyncio.Task[None] | None = None
+        self._confirmations: dict[UUID, asyncio.Task[None]] = {}
+        logs.on_resumed = self._retry_unplaced
+
+    # -- asking ---------------------------------------------------------------------------------------------------
+
+    def partition(self, topic: str, index: int) -> Replica:
+        """The partition when this broker leads it, else what the client is answered."""
+        replicas = self._by_name.get(topic)
+        if replicas is None:
+            return ErrorCode.unknown_topic_or_partition
+        return _serving(replicas.get(index, ErrorCode.unknown_topic_or_partition))
+
+    def partition_by_id(self, topic_id: UUID, index: int) -> Replica:
+        """As `partition`, by topic id."""
+        replicas = self._by_id.get(topic_id)
+        if replicas is None:
+            return ErrorCode.unknown_topic_id
+        return _serving(replicas.get(index, ErrorCode.unknown_topic_or_partition))
+
+    def partitions(self) -> list[Partition]:
+        """Every replica here, led or not, by topic and partition."""
+        found = [each for replicas in self._by_name.values() for each in replicas.values()]
+        return sorted(
+            (each for each in found if isinstance(each, Partition)), key=lambda each: (each.topic, each.index)
+        )
+
+    async def settled(self) -> None:
+        """Returns once everything the image asks for has been made or removed on disk, or could not be."""
+        while self._worker is not None:
+            await asyncio.wait([self._worker])
+
+    def on_leadership(self, topic: str, listener: LeadershipListener) -> None:
+        """From now on the listener hears of the topic's partitions, at once of those led already."""
+        self._listeners.setdefault(topic, []).append(listener)
+        for replica in self._by_name.get(topic, {}).values():
+            if isinstance(replica, Partition) and replica.error is ErrorCode.none:
+                listener(replica, True)
+
+    # -- following the image --------------------------------------------------------------------------------------
+
+    def apply(self, delta: ImageDelta) -> None:
+        """Follow one change of the image (`Cluster.subscribe`); the first one brings all there is.
+
+        Then also what was deleted while this broker was away is removed, and what metadata does not know is set aside.
+        """
+        is_first = self._image.revision == 0
+        self._image = delta.after
+        if is_first:
+            self._reconcile(delta.after)
+        for topic in delta.topics_deleted:
+            self._stop_topic(topic)
+        for topic in delta.topics_created:
+            self._start_topic(topic, existing=is_first)
+        created = {topic.topic_id for topic in delta.topics_created}
+        for change in delta.partitions:
+            if change.after is not None and change.topic.topic_id not in created:
+                self._start_partition(change.topic, change.index, change.after, existing=change.before is not None)
+        self._reconfigure(delta)
+        self._work()
+
+    def stop(self) -> None:
+        """Lead nothing any more: whoever waits is told to look for another leader."""
+        for partition in self.partitions():
+            partition.resign(ErrorCode.not_leader_or_follower, "the broker is shutting down")
+
+    def _reconcile(self, image: ClusterImage) -> None:
+        """What the disk holds against the first image."""
+        self._to_delete.update(dict.fromkeys(image.deleted))
+        for key, log in self._logs.logs.items():
+            if key[0] not in image.parts and key[0] not in image.deleted:
+                logger.warning("%s is not in the cluster's metadata and is set aside", log.directory)
+                self._to_set_aside[key] = None
+
+    def _start_topic(self, topic: TopicImage, *, existing: bool) -> None:
+        self._by_name[topic.name] = self._by_id[topic.topic_id] = {}
+        for index, partition in enumerate(topic.partitions):
+            self._start_partition(topic, index, partition, existing=existing)
+
+    def _stop_topic(self, topic: TopicImage) -> None:
+        replicas = self._by_id.pop(topic.topic_id, {})
+        if self._by_name.get(topic.name) is replicas:
+            del self._by_name[topic.name]
+        for replica in replicas.values():
+            if isinstance(replica, Partition):
+                replica.resign(ErrorCode.unknown_topic_or_partition, f"{topic.name} was deleted")
+        self._to_delete[topic.topic_id] = None
+
+    def _start_partition(self, topic: TopicImage, index: int, image: PartitionImage, *, existing: bool) -> None:
+        """`existing`: the partition was there before, so that its log must be too."""
+        replicas = self._by_id[topic.topic_id]
+        replica = replicas.get(index)
+        if self._broker_id not in image.replicas:
+            replicas[index] = ErrorCode.not_leader_or_follower
+            return
+        if isinstance(replica, Partition):
+            self._lead_or_resign(replica, image)
+            return
+        key = PartitionKey(topic.name, index, topic.topic_id)
+        if (log := self._logs.get(topic.topic_id, index)) is not None:
+            self._adopt(key, log)
+        elif (topic.topic_id, index) in self._logs.damaged or (existing and self._logs.any_failed):
+            replicas[index] = ErrorCode.kafka_storage_error
+        else:
+            replicas[index] = ErrorCode.not_leader_or_follower
+            self._to_create[key] = None
+
+    def _adopt(self, key: PartitionKey, log: Log) -> None:
+        """The log is there: make the partition, and lead it where the image says so."""
+        topic = self._image.topics_by_id.get(key.topic_id)
+        if topic is None:
+            return
+        log.config = self._topic_config(topic)
+        partition = Partition(log, self._logs, self._resigned)
+        self._by_id[key.topic_id][key.partition] = partition
+        self._logs.attach(log, partition)
+        self._lead_or_resign(partition, topic.partitions[key.partition])
+
+    def _lead_or_resign(self, partition: Partition, image: PartitionImage) -> None:
+        if not image.is_led_by(self._broker_id, self._broker_epoch()):
+            partition.resign(ErrorCode.not_leader_or_follower, "another broker leads")
+        elif image.leader_epoch > partition.leader_epoch:
+            if partition.lead(image):
+                self._notify(partition, True)
+        elif partition.error is ErrorCode.none:
+            partition.configure(image)
+
+    def _reconfigure(self, delta: ImageDelta) -> None:
+        """Topic configurations that changed, or all where the broker's own did."""
+        kinds = {kind for kind, _ in delta.configs}
+        names = [name for kind, name in delta.configs if kind == "topic"]
+        if "broker" in kinds:
+            names = list(self._by_name)
+        for name in names:
+            topic = delta.after.topics.get(name)
+            for replica in self._by_name.get(name, {}).values():
+                if topic is not None and isinstance(replica, Partition):
+                    replica.log.config = self._topic_config(topic)
+                    replica.configure(topic.partitions[replica.index])
+
+    def _topic_config(self, topic: TopicImage) -> TopicConfig:
+        return TopicConfig.of(self._config(), topic.configs)
+
+    def _resigned(self, partition: Partition) -> None:
+        self._notify(partition, False)
+
+    def _notify(self, partition: Partition, is_leader: bool) -> None:
+        for listener in self._listeners.get(partition.topic, ()):
+            listener(partition, is_leader)
+
+    # -- what needs the disk --------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        if self._worker is None and (self._to_create or self._to_delete or self._to_set_aside):
+            self._worker = self._loop.create_task(self._catch_up(), name="replica manager")
+
+    async def _catch_up(self) -> None:
+        try:
+            while self._to_create or self._to_delete or self._to_set_aside:
+                await self._remove_logs()
+                await self._create_logs()
+        finally:
+            self._worker = None
+
+    async def _remove_logs(self) -> None:
+        """Before anything is made: a new topic may need the place of an old one."""
+        strays, self._to_set_aside = self._to_set_aside, {}
+        await self._logs.set_aside_strays(strays)
+        deleted, self._to_delete = self._to_delete, {}
+        for topic_id in deleted:
+            keys = [key for key in self._logs.logs if key[0] == topic_id]
+            if await self._logs.delete(keys):
+                self._confirm(topic_id)
+
+    def _confirm(self, topic_id: UUID) -> None:
+        """Without waiting: the metadata store may be away, and other topics' logs must not wait for it."""
+        task = self._loop.create_task(self._confirm_deleted_safely(topic_id))
+        self._confirmations[topic_id] = task
+        task.add_done_callback(lambda _: self._confirmations.pop(topic_id, None))
+
+    async def _confirm_deleted_safely(self, topic_id: UUID) -> None:
+        try:
+            await self._confirm_deleted(topic_id)
+        except Exception as error:
+            logger.warning("could not record that topic id %s was removed; the next start will: %s", topic_id, error)
+
+    async def _create_logs(self) -> None:
+        wanted, self._to_create = self._to_create, {}
+        by_config: dict[int, tuple[TopicConfig, list[PartitionKey]]] = {}
+        for key in wanted:
+            if (topic := self._image.topics_by_id.get(key.topic_id)) is not None:
+                config = self._topic_config(topic)
+                by_config.setdefault(id(config), (config, []))[1].append(key)
+        for config, keys in by_config.values():
+            for key, made in (await self._logs.create(keys, config)).items():
+                self._created(key, made)
+
+    def _created(self, key: PartitionKey, made: Log | Exception) -> None:
+        if key.topic_id not in self._by_id:
+            self._to_delete[key.topic_id] = None
+        elif isinstance(made, Log):
+            self._adopt(key, made)
+        else:
+            logger.error("%s could not be made: %s", key.name, made)
+            self._by_id[key.topic_id][key.partition] = ErrorCode.kafka_storage_error
+            if isinstance(made, DiskFullError):
+                self._unplaced[key] = None
+
+    def _retry_unplaced(self, _: str) -> None:
+        unplaced, self._unplaced = self._unplaced, {}
+        self._to_create.update(unplaced)
+        self._work()
+
+
+def _serving(replica: Replica) -> Replica:
+    if isinstance(replica, Partition) and replica.error is not ErrorCode.none:
+        return replica.error
+    return replica
