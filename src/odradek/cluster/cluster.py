@@ -1,0 +1,293 @@
+"""A broker's view of the cluster and its hands in it: the facade over the image and everything that changes it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from odradek.cluster.configs import Configs
+from odradek.cluster.controller import Controller
+from odradek.cluster.duties import Rules, decide_duties
+from odradek.cluster.ids import random_uuid, uuid_text
+from odradek.cluster.image import ClusterImage, ImageDelta, TopicImage
+from odradek.cluster.image_feed import ImageFeed
+from odradek.cluster.keys import Keys
+from odradek.cluster.leader_elections import LeaderElections
+from odradek.cluster.membership import Identity, Membership
+from odradek.cluster.producer_ids import ProducerIds
+from odradek.cluster.records import Endpoint, MetaRecord, decode
+from odradek.cluster.results import (
+    ClusterStartError,
+    ConfigChange,
+    ConfigResult,
+    DeleteResult,
+    ElectionResult,
+    ElectionType,
+    MetadataUnavailable,
+    NewPartitions,
+    NewTopic,
+    PartitionsResult,
+    TopicResult,
+)
+from odradek.cluster.topic_writes import TopicWrites
+from odradek.cluster.topics import Topics
+from odradek.cluster.writer import Writer, absent
+from odradek.config import BrokerConfig, ConfigError, TopicConfig
+from odradek.host import Host
+from odradek.metastore.store import LeaseLost, MetadataStore, NotApplied, Put
+
+log = logging.getLogger(__name__)
+
+METADATA_FORMAT = 1
+START_TIMEOUT_S = 60.0
+RETRY_S = 0.5
+
+
+class Cluster:
+    """One per broker. `image` is the latest metadata; `config` the broker's configuration with what was set since.
+
+    `failed` is done (with the reason) when the metadata can no longer be trusted: the broker must then stop serving.
+    """
+
+    def __init__(
+        self,
+        store: MetadataStore,
+        host: Host,
+        loop: asyncio.AbstractEventLoop,
+        config: BrokerConfig,
+        node_id: int,
+        endpoints: Sequence[Endpoint],
+        rack: str | None = None,
+        cluster_name: str = "default",
+        *,
+        directory_id: str = "",
+    ) -> None:
+        self.node_id, self._store, self._loop = node_id, store, loop
+        self._start_config = self.config = config
+        self._keys = Keys(cluster_name)
+        self._random = host.random
+        self._feed = ImageFeed(store, self._keys)
+        self._writer = Writer(store, host.random)
+        incarnation = uuid_text(random_uuid(host.random))
+        identity = Identity(node_id, incarnation, tuple(endpoints), rack, directory_id)
+        ttl_s = config.get("broker.session.timeout.ms") / 1000
+        self._membership = Membership(store, self._keys, self._writer, identity, ttl_s)
+        writes = TopicWrites(self._keys, self._writer)
+        self._controller = Controller(self._keys, self._writer, writes)
+        self._topics = Topics(
+            self._feed, self._keys, self._writer, writes, lambda: self.config, self._owner, host.random
+        )
+        self._configs = Configs(self._feed, self._keys, self._writer, lambda: self.config)
+        self._elections = LeaderElections(self._feed, self._keys, self._writer)
+        self._producer_ids = ProducerIds(self._keys, self._writer)
+        self._rules = Rules(self._min_isr, self._unclean_allowed)
+        self._attention = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.failed: asyncio.Future[BaseException] = loop.create_future()
+        self._feed.subscribe(self._on_delta)
+
+    # --- what others read ---
+
+    @property
+    def image(self) -> ClusterImage:
+        return self._feed.image
+
+    @property
+    def broker_epoch(self) -> int:
+        """Of the present registration; leadership counts only in this epoch."""
+        return self._membership.epoch
+
+    @property
+    def is_controller(self) -> bool:
+        return self.image.controller_id == self.node_id
+
+    def leads(self, topic: TopicImage, index: int) -> bool:
+        """Whether this broker, as it is registered now, leads the partition."""
+        return topic.partitions[index].is_led_by(self.node_id, self.broker_epoch)
+
+    def subscribe(self, callback: Callable[[ImageDelta], None]) -> None:
+        """Called on the loop for every revision; at once with everything (from an empty image) if already started."""
+        self._feed.subscribe(callback)
+
+    def unsubscribe(self, callback: Callable[[ImageDelta], None]) -> None:
+        self._feed.unsubscribe(callback)
+
+    def _owner(self) -> tuple[int, int]:
+        return self.node_id, self.broker_epoch
+
+    # --- life cycle ---
+
+    async def start(self, *, proven_epoch: int = -1) -> None:
+        """Returns when this broker is unfenced and has taken the leadership of its partitions, in new leader epochs.
+
+        `proven_epoch`: the broker epoch since which this data directory is proven to have lost nothing (clean-stop
+        marker, or the same kernel boot), -1 for none. Raises ClusterStartError, StoreError.
+        """
+        info = await self._store.open()
+        self._writer.max_operations = info.max_operations
+        await self._make_cluster()
+        await self._feed.load()
+        self._spawn(self._feed.run())
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await self._join(proven_epoch)
+        except TimeoutError:
+            raise ClusterStartError(f"broker {self.node_id} was not admitted in {START_TIMEOUT_S:.0f} s") from None
+        self._spawn(self._keep_alive())
+        self._spawn(self._govern())
+
+    async def _make_cluster(self) -> None:
+        """The first broker names the cluster."""
+        while True:
+            found, _ = await self._writer.get(self._keys.meta)
+            if found is not None:
+                record = decode(MetaRecord, found.value)
+                if record.format > METADATA_FORMAT:
+                    raise ClusterStartError(
+                        f"the cluster's metadata has format {record.format}, this version reads up to {METADATA_FORMAT}"
+                    )
+                return
+            record = MetaRecord(uuid_text(random_uuid(self._random)), METADATA_FORMAT)
+            await self._writer.commit([absent(self._keys.meta)], [Put(self._keys.meta, record.encode())])
+
+    async def _join(self, proven_epoch: int) -> None:
+        await self._feed.reach(await self._membership.register(proven_epoch))
+        while not self._is_admitted():
+            await self._govern_once()
+            if not self._is_admitted():
+                self._attention.clear()
+                await self._attention.wait()
+
+    def _is_admitted(self) -> bool:
+        broker = self.image.brokers.get(self.node_id)
+        return broker is not None and broker.epoch == self.broker_epoch and not broker.fenced
+
+    async def stop(self) -> None:
+        """Leave at once, without others having to wait for the lease, and close the store."""
+        for task in reversed(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        if self.broker_epoch >= 0 and not self.failed.done():
+            try:
+                await self._membership.resign()
+            except NotApplied as error:
+                log.warning("Could not end the lease: %s", error)
+        await self._store.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        task.add_done_callback(self._on_task_end)
+        self._tasks.append(task)
+
+    def _on_task_end(self, task: "asyncio.Task[None]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.failed.done():
+            log.critical("The metadata can no longer be trusted: %s", error)
+            self.failed.set_result(error)
+
+    # --- background work ---
+
+    async def _keep_alive(self) -> None:
+        """Renew the lease; when it was lost (the machine slept), register again, having lost nothing."""
+        while True:
+            try:
+                await self._membership.keep_alive()
+            except LeaseLost:
+                log.warning("The lease of broker %d was lost: registering again", self.node_id)
+                await self._register_again()
+            except NotApplied as error:
+                log.warning("The lease cannot be renewed: %s", error)
+                await asyncio.sleep(RETRY_S)
+
+    async def _register_again(self) -> None:
+        try:
+            await self._membership.register(self.broker_epoch)
+        except MetadataUnavailable as error:
+            log.warning("Cannot register: %s", error)
+            await asyncio.sleep(RETRY_S)
+        self._attention.set()
+
+    async def _govern(self) -> None:
+        """The controller's work, whenever the image gives reason for it; on other brokers, wait for the free seat."""
+        while True:
+            await self._attention.wait()
+            self._attention.clear()
+            try:
+                await self._govern_once()
+            except (MetadataUnavailable, NotApplied, LeaseLost) as error:
+                log.warning("The controller's work is put off: %s", error)
+                await asyncio.sleep(RETRY_S)
+                self._attention.set()
+
+    async def _govern_once(self) -> None:
+        if self.image.controller_id == -1:
+            await self._membership.campaign()
+            _, revision = await self._writer.get(self._keys.controller)
+            await self._feed.reach(revision)
+        while self.is_controller and (duties := decide_duties(self.image, self._rules)):
+            written = await self._controller.carry_out(duties, self.image)
+            _, revision = await self._writer.get(self._keys.controller)
+            await self._feed.reach(max(written, revision))
+
+    def _on_delta(self, delta: ImageDelta) -> None:
+        if delta.duties_changed:
+            self._attention.set()
+        if any(key in (("broker", ""), ("broker", str(self.node_id))) for key in delta.configs):
+            self._take_config(delta.after)
+
+    def _take_config(self, image: ClusterImage) -> None:
+        own, common = image.config("broker", str(self.node_id)), image.config("broker", "")
+        try:
+            self.config = self._start_config.with_dynamic(own, common)
+        except ConfigError as error:
+            log.error("The stored broker configuration is not usable, the one before stays: %s", error)
+
+    def _min_isr(self, topic: TopicImage) -> int:
+        return TopicConfig.of(self.config, topic.configs).min_insync_replicas
+
+    def _unclean_allowed(self, topic: TopicImage) -> bool:
+        return TopicConfig.of(self.config, topic.configs).unclean_leader_election_enable
+
+    # --- changes ---
+
+    async def create_topics(self, topics: Sequence[NewTopic], *, validate_only: bool = False) -> list[TopicResult]:
+        """One result per topic, in order; answered once this broker's image has the new topics."""
+        return await self._topics.create(topics, validate_only)
+
+    async def delete_topics(self, names_or_ids: Sequence[str | UUID]) -> list[DeleteResult]:
+        """One result per name or id, in order."""
+        return await self._topics.delete(names_or_ids)
+
+    async def create_partitions(
+        self, growths: Sequence[NewPartitions], *, validate_only: bool = False
+    ) -> list[PartitionsResult]:
+        """One result per topic, in order."""
+        return await self._topics.grow(growths, validate_only)
+
+    async def alter_configs(
+        self, resource_type: str, name: str, changes: Sequence[ConfigChange], *, validate_only: bool = False
+    ) -> ConfigResult:
+        """`resource_type`: "topic", "broker" (name "" is the default of the whole cluster) or "group"."""
+        return await self._configs.alter(resource_type, name, changes, validate_only)
+
+    async def replace_configs(
+        self, resource_type: str, name: str, values: Mapping[str, str | None], *, validate_only: bool = False
+    ) -> ConfigResult:
+        """As AlterConfigs: exactly these overrides remain."""
+        return await self._configs.replace(resource_type, name, values, validate_only)
+
+    async def elect_leaders(
+        self, election: ElectionType, partitions: Sequence[tuple[str, int]] | None
+    ) -> list[ElectionResult]:
+        """None: all partitions; then those that need no election have no result."""
+        return await self._elections.elect(election, partitions)
+
+    async def allocate_producer_id(self) -> int:
+        """Never given before. Raises MetadataUnavailable."""
+        return await self._producer_ids.allocate()
+
+    async def confirm_deleted(self, topic_id: UUID) -> None:
+        """This broker has no file of the deleted topic any more. Raises MetadataUnavailable."""
+        await self._topics.confirm_deleted(topic_id)

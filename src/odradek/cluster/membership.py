@@ -1,0 +1,116 @@
+"""A broker's place in the cluster: its registration, the lease that shows it is alive, the controller's seat."""
+
+import logging
+from dataclasses import dataclass
+
+from odradek.cluster.keys import Keys
+from odradek.cluster.records import BrokerRecord, ControllerRecord, CounterRecord, Endpoint, LiveRecord, decode
+from odradek.cluster.results import ClusterStartError
+from odradek.cluster.writer import Writer, absent, unchanged
+from odradek.metastore.store import KV, Lease, LeaseLost, MetadataStore, Put, Revision
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this broker is. `directory_id` names its data directory, whose lock this process holds."""
+
+    broker_id: int
+    incarnation: str
+    endpoints: tuple[Endpoint, ...]
+    rack: str | None
+    directory_id: str
+
+
+class Membership:
+    """`epoch` and `lease` are those of the last registration; a new one changes both."""
+
+    def __init__(self, store: MetadataStore, keys: Keys, writer: Writer, identity: Identity, lease_ttl_s: float):
+        self._store, self._keys, self._writer = store, keys, writer
+        self.identity, self._lease_ttl_s = identity, lease_ttl_s
+        self.epoch = -1
+        self.lease = Lease(0, lease_ttl_s)
+
+    async def register(self, proven_epoch: int) -> Revision:
+        """Register with a new broker epoch, fenced until the controller has looked at its partitions.
+
+        `proven_epoch`: the broker epoch since which nothing was lost, -1 for none (see `BrokerRecord`).
+        Raises ClusterStartError when another process has this broker id, MetadataUnavailable.
+        """
+        while True:
+            earlier, revision = await self._writer.get(self._keys.broker(self.identity.broker_id))
+            previous = None if earlier is None else decode(BrokerRecord, earlier.value)
+            await self._end_earlier_lease(previous)
+            lease = await self._store.grant(self._lease_ttl_s)
+            record = self._record(previous, revision + 1, proven_epoch)
+            try:
+                registered = await self._write(earlier, record, lease)
+            except LeaseLost:
+                continue
+            if registered is not None:
+                self.epoch, self.lease = record.epoch, lease
+                return registered
+
+    def _record(self, previous: BrokerRecord | None, epoch: int, proven_epoch: int) -> BrokerRecord:
+        """Epochs of one broker rise because every registration takes a revision of its own."""
+        is_proven = previous is not None and previous.epoch == proven_epoch
+        identity = self.identity
+        return BrokerRecord(
+            epoch=epoch,
+            incarnation=identity.incarnation,
+            endpoints=identity.endpoints,
+            rack=identity.rack,
+            directory_id=identity.directory_id,
+            predecessor_epoch=proven_epoch if is_proven else -1,
+            op_id=self._writer.new_op_id(),
+        )
+
+    async def _write(self, earlier: KV | None, record: BrokerRecord, lease: Lease) -> Revision | None:
+        broker, live = self._keys.broker(self.identity.broker_id), self._keys.live(self.identity.broker_id)
+        when = [unchanged(broker, 0 if earlier is None else earlier.mod_revision), absent(live)]
+        then = [Put(broker, record.encode()), Put(live, LiveRecord(record.epoch).encode(), lease.id)]
+        return await self._writer.commit(when, then)
+
+    async def _end_earlier_lease(self, previous: BrokerRecord | None) -> None:
+        """The same data directory, locked by us, proves that whoever had the lease is dead."""
+        live, _ = await self._writer.get(self._keys.live(self.identity.broker_id))
+        if live is None:
+            return
+        if previous is not None and previous.directory_id != self.identity.directory_id:
+            raise ClusterStartError(
+                f"broker id {self.identity.broker_id} is in use by another broker"
+                + "".join(f" at {endpoint.host}:{endpoint.port}" for endpoint in previous.endpoints[:1])
+            )
+        await self._store.revoke(live.lease)
+
+    async def campaign(self) -> bool:
+        """Take the controller's seat if it is free. Raises MetadataUnavailable, LeaseLost."""
+        seat, _ = await self._writer.get(self._keys.controller)
+        if seat is not None:
+            return False
+        counter, _ = await self._writer.get(self._keys.controller_epoch)
+        epoch = 1 + (0 if counter is None else decode(CounterRecord, counter.value).value)
+        counted = CounterRecord(epoch, self._writer.new_op_id())
+        taken = await self._writer.commit(
+            [
+                absent(self._keys.controller),
+                unchanged(self._keys.controller_epoch, 0 if counter is None else counter.mod_revision),
+            ],
+            [
+                Put(self._keys.controller_epoch, counted.encode()),
+                Put(self._keys.controller, ControllerRecord(self.identity.broker_id, epoch).encode(), self.lease.id),
+            ],
+        )
+        if taken is not None:
+            log.info("Broker %d is the controller, epoch %d", self.identity.broker_id, epoch)
+        return taken is not None
+
+    async def keep_alive(self) -> None:
+        """Until the lease is lost. Raises LeaseLost, NotApplied."""
+        async for _ in self._store.keepalive(self.lease.id):
+            pass
+
+    async def resign(self) -> None:
+        """End the lease, so that others need not wait for it to expire."""
+        await self._store.revoke(self.lease.id)
