@@ -21,7 +21,7 @@ CALM_S = 30.0
 class DirectoryHealth:
     """Shared by every partition of one log directory."""
 
-    __slots__ = ("_slow", "path", "refusal", "reserve_bytes", "threaded", "unwritten_bytes")
+    __slots__ = ("_slow", "partitions", "path", "refusal", "reserve_bytes", "threaded", "unwritten_bytes")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -32,6 +32,8 @@ class DirectoryHealth:
         self.unwritten_bytes = 0
         """Appended since writeback was last started."""
         self.reserve_bytes = 0
+        self.partitions = 0
+        """Logs in the directory: new ones go where there are fewest."""
         self._slow: deque[float] = deque(maxlen=SLOW_WRITES)
 
     @property

@@ -139,9 +139,19 @@ class LogLoader:
             progress.advance(len(chunk))
 
     def _take(self, task: OpenTask, opened: Log | LogError) -> None:
+        """Hand an opened log to the manager, or note why there is none.
+
+        A creation that failed half-way and was repeated elsewhere leaves an empty second directory: it is not used.
+        """
         manager, key = self._manager, (task.key.topic_id, task.key.partition)
         if (other := manager.logs.get(key)) is not None:
-            raise DuplicateLogError(f"{task.path} and {other.directory} hold the same partition: remove one of them")
+            if isinstance(opened, LogError) or (opened.log_end_offset and other.log_end_offset):
+                raise DuplicateLogError(f"{task.path} and {other.directory} hold the same partition: remove one")
+            empty = other if opened.log_end_offset else opened
+            logger.warning("%s is empty and not used: another directory holds the partition", empty.directory)
+            if empty is opened:
+                return
+            manager.drop(other)
         if isinstance(opened, DamagedLogError):
             logger.error("%s is offline: %s", task.path, opened)
             offsets = {

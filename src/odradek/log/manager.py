@@ -17,18 +17,18 @@ from typing import Protocol
 from uuid import UUID
 
 from odradek.config import TopicConfig
-from odradek.host import FileSystem, Host
-from odradek.log import partition_files, space
+from odradek.host import Host
+from odradek.log import space
 from odradek.log.checkpoints import Offsets
 from odradek.log.descriptors import Descriptors
 from odradek.log.directory import LogDirectory, distrust_cache
-from odradek.log.directory_names import DELETED_SUFFIX, STRAY_SUFFIX, set_aside_name
-from odradek.log.errors import DirectoryFailedError, DiskFullError, LogError, disk_error
+from odradek.log.errors import DirectoryFailedError, DiskFullError, LogError
 from odradek.log.flusher import Flusher
 from odradek.log.health import DirectoryHealth
 from odradek.log.loading import DamagedPartition, LogLoader
 from odradek.log.log import Log
-from odradek.log.partition_files import ForeignDirectoryError, PartitionKey
+from odradek.log.partition_directories import Made, PartitionDirectories
+from odradek.log.partition_files import PartitionKey
 from odradek.log.settings import LogSettings
 from odradek.log.storage import LogStorage
 from odradek.log.upkeep import Upkeep, directory_of
@@ -38,9 +38,6 @@ logger = logging.getLogger(__name__)
 
 LogKey = tuple[UUID, int]
 """Topic id and partition."""
-
-CREATE_CHUNK = 64
-"""Directories made by one executor call."""
 
 
 class LogOwner(Protocol):
@@ -90,6 +87,7 @@ class LogManager:
         self.flusher = Flusher(host.files, loop, self._flushed, self._flush_failed)
         self.upkeep = Upkeep(self)
         self._writeback = Writeback(self)
+        self._partition_directories = PartitionDirectories(self)
         self.on_failed: Callable[[str], None] = lambda path: None
         """Called with the path of a log directory that went offline."""
         self.on_resumed: Callable[[str], None] = lambda path: None
@@ -197,35 +195,42 @@ class LogManager:
         owner = self.owners.get(log)
         return None if owner is None else owner.high_watermark
 
-    async def create(self, keys: Sequence[PartitionKey], config: TopicConfig) -> dict[PartitionKey, Log | Exception]:
+    async def create(self, keys: Sequence[PartitionKey], config: TopicConfig) -> Made:
         """Make the partitions' directories, durable on return, and open their logs.
 
         A key's exception is ForeignDirectoryError, DiskFullError or DirectoryFailedError.
         """
-        made: dict[PartitionKey, Log | Exception] = {}
-        for path, placed in self._place(keys, made).items():
-            for begin in range(0, len(placed), CREATE_CHUNK):
-                made.update(await self._create_chunk(path, tuple(placed[begin : begin + CREATE_CHUNK]), config))
-        return made
+        return await self._partition_directories.create(keys, config)
 
     async def delete(self, keys: Iterable[LogKey]) -> bool:
         """Nobody sees the logs any more, durable on return; their files are removed after file.delete.delay.ms.
 
         False when a failed directory may bring one of them back.
         """
-        return await self._set_aside(keys, DELETED_SUFFIX)
+        return await self._partition_directories.delete(keys)
 
     async def set_aside_strays(self, keys: Iterable[LogKey]) -> None:
         """Rename logs that metadata does not know; they are kept."""
-        await self._set_aside(keys, STRAY_SUFFIX)
+        await self._partition_directories.set_aside_strays(keys)
 
     def adopt(self, log: Log) -> None:
         """An opened log becomes one of ours."""
         self.logs[log.topic_id, log.partition] = log
+        self.health_of(log).partitions += 1
         if log.size_bytes:
             self.candidates[log] = None
         if log.recovery_point < log.log_end_offset:
             self.dirty[log] = self.now()
+
+    def drop(self, log: Log) -> None:
+        """The log is no longer ours: it is being deleted or set aside. Its files stay."""
+        del self.logs[log.topic_id, log.partition]
+        self.health_of(log).partitions -= 1
+        self.flusher.forget(log)
+        self.dirty.pop(log, None)
+        self.candidates.pop(log, None)
+        self.owners.pop(log, None)
+        log.close()
 
     def retain(self, log: Log) -> None:
         """Delete the log's segments that retention lets go, and tell its owner when its start has moved."""
@@ -315,89 +320,6 @@ class LogManager:
                 self.flusher.request(log, everything=True)
         await self.flusher.drain()
 
-    # -- making and setting aside ---------------------------------------------------------------------------------
-
-    def _place(
-        self, keys: Sequence[PartitionKey], made: dict[PartitionKey, Log | Exception]
-    ) -> dict[str, list[PartitionKey]]:
-        """Directories by number of partitions, the least used first; keys that can go nowhere get their error."""
-        counts = {path: 0 for path, health in self.healths.items() if health.refusal is None}
-        for log in self.logs.values():
-            if (path := directory_of(log)) in counts:
-                counts[path] += 1
-        placed: dict[str, list[PartitionKey]] = {}
-        for key in keys:
-            if not counts:
-                made[key] = self._refusal()
-                continue
-            path = min(counts, key=counts.__getitem__)
-            counts[path] += 1
-            placed.setdefault(path, []).append(key)
-        return placed
-
-    def _refusal(self) -> LogError:
-        full = [health.refusal for health in self.healths.values() if health.is_full]
-        return full[0] or DirectoryFailedError("") if full else DirectoryFailedError("every log directory is offline")
-
-    async def _create_chunk(
-        self, path: str, keys: tuple[PartitionKey, ...], config: TopicConfig
-    ) -> dict[PartitionKey, Log | Exception]:
-        errors = await self.loop.run_in_executor(None, create_directories, self.files, path, keys)
-        made: dict[PartitionKey, Log | Exception] = {}
-        for key, error in zip(keys, errors, strict=True):
-            if isinstance(error, OSError):
-                failure = disk_error(error, f"creating {path}/{key.name}")
-                self.write_failed(self.healths[path], failure)
-                made[key] = failure
-            else:
-                made[key] = error or self._open_new(path, key, config)
-        return made
-
-    def _open_new(self, path: str, key: PartitionKey, config: TopicConfig) -> Log | Exception:
-        try:
-            log = Log.open(
-                self.storage,
-                f"{path}/{key.name}",
-                topic=key.topic,
-                partition=key.partition,
-                topic_id=key.topic_id,
-                config=config,
-                now_ms=self.time_ms(),
-            )
-        except LogError as error:
-            self.write_failed(self.healths[path], error)
-            return error
-        self.adopt(log)
-        return log
-
-    async def _set_aside(self, keys: Iterable[LogKey], suffix: str) -> bool:
-        renames: dict[str, list[tuple[str, str]]] = {}
-        for key in keys:
-            if (log := self.logs.pop(key, None)) is None:
-                continue
-            self._let_go(log)
-            path, _, name = log.directory.rpartition("/")
-            target = set_aside_name(name, self.host.random.randbytes(16).hex(), suffix)
-            renames.setdefault(path, []).append((name, target))
-            if suffix == DELETED_SUFFIX:
-                self.upkeep.remove_later(f"{path}/{target}", log.config.file_delete_delay_ms)
-        for path, pairs in renames.items():
-            if self.healths[path].is_failed:
-                continue
-            error = await self.loop.run_in_executor(None, rename_all, self.files, path, tuple(pairs))
-            if error is not None:
-                self.fail_directory(path, f"renaming partitions: {error}")
-        if renames:  # What the checkpoints say of these would else be applied to the next partition of the name.
-            await self.upkeep.checkpoint_recovery_points()
-            await self.upkeep.checkpoint_start_offsets()
-        return not any(self.healths[path].is_failed for path in renames)
-
-    def _let_go(self, log: Log) -> None:
-        self.flusher.forget(log)
-        for registry in (self.dirty, self.candidates, self.owners):
-            registry.pop(log, None)
-        log.close()
-
     # -- directories ----------------------------------------------------------------------------------------------
 
     def _usable(self) -> list[LogDirectory]:
@@ -414,22 +336,3 @@ class LogManager:
         if not space.allocate_reserve(self.files, path, health.reserve_bytes):
             health.fill()
             logger.error("%s is full: appends are refused until there is room; reads go on", path)
-
-
-def create_directories(
-    files: FileSystem, path: str, keys: tuple[PartitionKey, ...]
-) -> list[OSError | ForeignDirectoryError | None]:
-    """Make partitions' directories; for each key None, or its error. Runs in the executor."""
-    try:
-        return list(partition_files.create(files, path, keys))
-    except OSError as error:
-        return [error] * len(keys)
-
-
-def rename_all(files: FileSystem, path: str, renames: tuple[tuple[str, str], ...]) -> OSError | None:
-    """None, or why the renames may not be durable. Runs in the executor."""
-    try:
-        partition_files.set_aside(files, path, renames)
-    except OSError as error:
-        return error
-    return None

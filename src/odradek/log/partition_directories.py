@@ -1,0 +1,142 @@
+"""Making partitions' directories and setting them aside, for the manager: where they go, and what is durable when.
+
+What blocks runs in the executor in chunks; errors are the answer for a partition, or the end of its log directory.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from odradek.host.files import FileSystem
+from odradek.log import partition_files
+from odradek.log.directory_names import DELETED_SUFFIX, STRAY_SUFFIX, set_aside_name
+from odradek.log.errors import DirectoryFailedError, DiskFullError, LogError, disk_error
+from odradek.log.log import Log
+from odradek.log.partition_files import ForeignDirectoryError, PartitionKey
+
+if TYPE_CHECKING:
+    from odradek.config import TopicConfig
+    from odradek.log.manager import LogKey, LogManager
+
+CREATE_CHUNK = 64
+"""Directories made by one executor call."""
+
+Made = dict[PartitionKey, Log | Exception]
+
+
+class PartitionDirectories:
+    """Part of `LogManager`."""
+
+    def __init__(self, manager: "LogManager") -> None:
+        self._manager = manager
+
+    async def create(self, keys: Sequence[PartitionKey], config: "TopicConfig") -> Made:
+        """Make the partitions' directories, durable on return, and open their logs.
+
+        A key's exception is ForeignDirectoryError, DiskFullError or DirectoryFailedError.
+        """
+        made: Made = {}
+        for path, placed in self._place(keys, made).items():
+            for begin in range(0, len(placed), CREATE_CHUNK):
+                made.update(await self._create_chunk(path, tuple(placed[begin : begin + CREATE_CHUNK]), config))
+        return made
+
+    async def delete(self, keys: Iterable["LogKey"]) -> bool:
+        """Nobody sees the logs any more, durable on return; their files are removed after file.delete.delay.ms.
+
+        False when a failed directory may bring one of them back.
+        """
+        return await self._set_aside(keys, DELETED_SUFFIX)
+
+    async def set_aside_strays(self, keys: Iterable["LogKey"]) -> None:
+        """Rename logs that metadata does not know; they are kept."""
+        await self._set_aside(keys, STRAY_SUFFIX)
+
+    def _place(self, keys: Sequence[PartitionKey], made: Made) -> dict[str, list[PartitionKey]]:
+        """Directories by number of partitions, the least used first; keys that can go nowhere get their error."""
+        healths = self._manager.healths
+        counts = {path: health.partitions for path, health in healths.items() if health.refusal is None}
+        placed: dict[str, list[PartitionKey]] = {}
+        for key in keys:
+            if not counts:
+                made[key] = self._refusal()
+                continue
+            path = min(counts, key=counts.__getitem__)
+            counts[path] += 1
+            placed.setdefault(path, []).append(key)
+        return placed
+
+    def _refusal(self) -> LogError:
+        for health in self._manager.healths.values():
+            if health.is_full:
+                return DiskFullError(f"no space left for {health.path}")
+        return DirectoryFailedError("every log directory is offline")
+
+    async def _create_chunk(self, path: str, keys: tuple[PartitionKey, ...], config: "TopicConfig") -> Made:
+        errors = await self._manager.loop.run_in_executor(None, create_directories, self._manager.files, path, keys)
+        made: Made = {}
+        for key, error in zip(keys, errors, strict=True):
+            if isinstance(error, OSError):
+                failure = disk_error(error, f"creating {path}/{key.name}")
+                self._manager.write_failed(self._manager.healths[path], failure)
+                made[key] = failure
+            else:
+                made[key] = error or self._open_new(path, key, config)
+        return made
+
+    def _open_new(self, path: str, key: PartitionKey, config: "TopicConfig") -> Log | Exception:
+        try:
+            log = Log.open(
+                self._manager.storage,
+                f"{path}/{key.name}",
+                topic=key.topic,
+                partition=key.partition,
+                topic_id=key.topic_id,
+                config=config,
+                now_ms=self._manager.time_ms(),
+            )
+        except LogError as error:
+            self._manager.write_failed(self._manager.healths[path], error)
+            return error
+        self._manager.adopt(log)
+        return log
+
+    async def _set_aside(self, keys: Iterable["LogKey"], suffix: str) -> bool:
+        renames: dict[str, list[tuple[str, str]]] = {}
+        for key in keys:
+            if (log := self._manager.logs.get(key)) is None:
+                continue
+            self._manager.drop(log)
+            path, _, name = log.directory.rpartition("/")
+            target = set_aside_name(name, self._manager.host.random.randbytes(16).hex(), suffix)
+            renames.setdefault(path, []).append((name, target))
+            if suffix == DELETED_SUFFIX:
+                self._manager.upkeep.remove_later(f"{path}/{target}", log.config.file_delete_delay_ms)
+        for path, pairs in renames.items():
+            if self._manager.healths[path].is_failed:
+                continue
+            error = await self._manager.loop.run_in_executor(None, rename_all, self._manager.files, path, tuple(pairs))
+            if error is not None:
+                self._manager.fail_directory(path, f"renaming partitions: {error}")
+        if renames:  # What the checkpoints say of these would else be applied to the next partition of the name.
+            await self._manager.upkeep.checkpoint_recovery_points()
+            await self._manager.upkeep.checkpoint_start_offsets()
+        return not any(self._manager.healths[path].is_failed for path in renames)
+
+
+def create_directories(
+    files: FileSystem, path: str, keys: tuple[PartitionKey, ...]
+) -> list[OSError | ForeignDirectoryError | None]:
+    """Make partitions' directories; for each key None, or its error. Runs in the executor."""
+    try:
+        return list(partition_files.create(files, path, keys))
+    except OSError as error:
+        return [error] * len(keys)
+
+
+def rename_all(files: FileSystem, path: str, renames: tuple[tuple[str, str], ...]) -> OSError | None:
+    """None, or why the renames may not be durable. Runs in the executor."""
+    try:
+        partition_files.set_aside(files, path, renames)
+    except OSError as error:
+        return error
+    return None
