@@ -20,7 +20,9 @@ class TopicCreator(Protocol):
     @property
     def image(self) -> ClusterImage: ...
 
-    async def create_topics(self, topics: list[NewTopic], validate_only: bool) -> Sequence[TopicResult]: ...
+    async def create_topics(
+        self, topics: Sequence[NewTopic], *, validate_only: bool = False
+    ) -> Sequence[TopicResult]: ...
 
 
 class OffsetsTopic:
@@ -42,7 +44,7 @@ class OffsetsTopic:
 
     async def _create(self) -> bool:
         try:
-            (result,) = await self._cluster.create_topics([self._new_topic()], False)
+            (result,) = await self._cluster.create_topics([self._new_topic()])
         except MetadataUnavailable as error:
             logger.warning("%s could not be created: %s", OFFSETS_TOPIC, error)
             return False

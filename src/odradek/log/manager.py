@@ -75,6 +75,7 @@ class LogManager:
         self.descriptors = Descriptors(host.files, settings.open_files_max)
         self.storage = LogStorage(host.files, self.descriptors, host.random, self.mark_dirty)
         self.directories = [LogDirectory(host.files, path) for path in settings.log_dirs]
+        self._new_ids = {each.path: UUID(int=host.random.getrandbits(128), version=4) for each in self.directories}
         self.healths: dict[str, DirectoryHealth] = {each.path: DirectoryHealth(each.path) for each in self.directories}
         self.logs: dict[LogKey, Log] = {}
         self.damaged: dict[LogKey, DamagedPartition] = {}
@@ -123,9 +124,8 @@ class LogManager:
         """
         loader = LogLoader(self)
         for directory in self._usable():
-            new_id = UUID(int=self.host.random.getrandbits(128), version=4)
             try:
-                directory.identify(cluster_id, node_id, new_id)
+                directory.identify(cluster_id, node_id, self._new_ids[directory.path])
                 await loader.load(directory)
                 directory.begin_writing(self.host.boot_id)
                 self._allocate_reserve(directory.path)
@@ -160,6 +160,12 @@ class LogManager:
         self.descriptors.close()
         for directory in self.directories:
             directory.close()
+
+    @property
+    def directory_id(self) -> UUID:
+        """Of the first log directory, from `lock` on: who holds it is the only process with this identity."""
+        first = self.directories[0]
+        return first.properties.directory_id if first.properties else self._new_ids[first.path]
 
     def predecessor_epoch(self) -> int:
         """Broker epoch that every directory's clean-stop marker carries, -1 when there is none (KIP-966)."""

@@ -1,0 +1,162 @@
+"""The composition root: one broker, made of its parts, started and stopped in the order that keeps its promises.
+
+It is given everything that is not its own: the host (files, clock, randomness), the loop and the metadata store. So the
+same class runs on uvloop over SQLite and on the simulated loop over the memory store.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from odradek.broker.connections import Connections
+from odradek.broker.fetch_sessions import FetchSessions
+from odradek.broker.listener import BoundListener, listen
+from odradek.broker.router import Router
+from odradek.broker.topic_metadata import TopicMetadata
+from odradek.cluster.cluster import Cluster
+from odradek.cluster.image import ImageDelta
+from odradek.cluster.records import Endpoint
+from odradek.config import BrokerConfig, Listener, TopicConfig
+from odradek.groups.coordinator import GroupCoordinator
+from odradek.host import Host
+from odradek.log.manager import LogManager
+from odradek.log.settings import LogSettings
+from odradek.metastore.store import MetadataStore
+from odradek.replication.replica_manager import ReplicaManager
+
+logger = logging.getLogger(__name__)
+
+STORAGE_KEYS = (
+    "log.dirs",
+    "log.retention.check.interval.ms",
+    "log.flush.offset.checkpoint.interval.ms",
+    "log.flush.start.offset.checkpoint.interval.ms",
+    "replica.high.watermark.checkpoint.interval.ms",
+    "num.recovery.threads.per.data.dir",
+    "odradek.disk.reserve.bytes",
+    "odradek.open.files.max",
+)
+"""Configuration keys that `LogSettings` carries, under the same names with underscores."""
+
+
+class Broker:
+    """Handlers reach everything through it. Use: `await start()`, then `await stop()`; `failed` asks for a stop."""
+
+    cluster: Cluster
+    replicas: ReplicaManager
+    groups: GroupCoordinator
+    topic_metadata: TopicMetadata
+
+    def __init__(
+        self,
+        host: Host,
+        loop: asyncio.AbstractEventLoop,
+        config: BrokerConfig,
+        store: MetadataStore,
+        *,
+        cluster_name: str = "default",
+    ) -> None:
+        self.host = host
+        self.loop = loop
+        self.node_id: int = config.get("node.id")
+        self.cluster_name = cluster_name
+        self._start_config = config
+        self._store = store
+        self._is_started = False
+        self.logs = LogManager(host, loop, log_settings(config), TopicConfig.of(config, {}))
+        self.fetch_sessions = FetchSessions(self)
+        self.router = Router(self)
+        self.connections = Connections(loop, lambda: self.config, self.router.serve)
+        self.listeners: list[BoundListener] = []
+
+    @property
+    def config(self) -> BrokerConfig:
+        """The configuration that counts now: what it was started with under what was set since."""
+        return self.cluster.config if self._is_started else self._start_config
+
+    @property
+    def failed(self) -> "asyncio.Future[BaseException]":
+        """Done, with the reason, when the broker cannot go on and must be stopped."""
+        return self.cluster.failed
+
+    @property
+    def advertised(self) -> list[Endpoint]:
+        """What clients are told to connect to; port 0 has become the real one."""
+        ports = {bound.name: bound.port for bound in self.listeners}
+        return [
+            Endpoint(each.name, each.host, each.port or ports[each.name])
+            for each in self._start_config.advertised_listeners
+        ]
+
+    async def start(self) -> None:
+        """Returns when clients are served. Raises OSError (address in use), LogError, StoreError, ClusterStartError.
+
+        The sockets are bound first, so that a wrong address is found before anything is touched; they accept only once
+        every partition is led and the coordinators follow.
+        """
+        self.listeners = await self._bind(self._start_config.listeners)
+        endpoints = self.advertised
+        self.logs.lock(f"{endpoints[0].host}:{endpoints[0].port}")
+        self.cluster = self._make_cluster(endpoints)
+        self.replicas = ReplicaManager(
+            self.logs,
+            self.node_id,
+            lambda: self.cluster.broker_epoch,
+            lambda: self.config,
+            self.cluster.confirm_deleted,
+        )
+        self.topic_metadata = TopicMetadata(lambda: self.cluster.image)
+        self.groups = GroupCoordinator(
+            self.replicas, self.cluster, self._start_config, self.host.clock, self.loop, self.host.random
+        )
+        await self.cluster.start(proven_epoch=self.logs.predecessor_epoch())
+        self._is_started = True
+        await self.logs.load(self.cluster.image.cluster_id, self.node_id)
+        self.logs.start()
+        self.cluster.subscribe(self._on_metadata)
+        await self.replicas.settled()
+        self.groups.start()
+        self.connections.start()
+        for bound in self.listeners:
+            await bound.serve()
+        self.router.preload()
+
+    async def stop(self) -> None:
+        """Stop serving, tell whoever waits, make everything durable, leave the cluster."""
+        for bound in self.listeners:
+            bound.close()
+        if self._is_started:
+            await self.groups.stop()
+            self.replicas.stop()
+            self.connections.stop("the broker is shutting down")
+            await self.logs.stop(self.cluster.broker_epoch)
+            await self.cluster.stop()
+        else:
+            self.logs.abandon()
+            await self._store.close()
+
+    def _make_cluster(self, endpoints: Sequence[Endpoint]) -> Cluster:
+        return Cluster(
+            self._store,
+            self.host,
+            self.loop,
+            self._start_config,
+            self.node_id,
+            endpoints,
+            self._start_config.get("broker.rack"),
+            self.cluster_name,
+            directory_id=str(self.logs.directory_id),
+        )
+
+    def _on_metadata(self, delta: ImageDelta) -> None:
+        self.replicas.apply(delta)
+
+    async def _bind(self, listeners: Sequence[Listener]) -> list[BoundListener]:
+        backlog = self._start_config.get("socket.listen.backlog.size")
+        return [await listen(self.connections, each, backlog) for each in listeners]
+
+
+def log_settings(config: BrokerConfig) -> LogSettings:
+    """The part of the configuration that the log manager is made with."""
+    values = {key.replace(".", "_"): config.get(key) for key in STORAGE_KEYS}
+    return LogSettings(**values)

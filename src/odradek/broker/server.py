@@ -1,0 +1,113 @@
+"""`odradek start`: the process around a broker. Real host, uvloop, SQLite, signals, exit code."""
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from odradek.broker.broker import Broker
+from odradek.broker.machine import real_host
+from odradek.broker.options import ReadyInfo, StartOptions
+from odradek.broker.settings import load_config
+from odradek.cluster.results import ClusterStartError
+from odradek.config import BrokerConfig, ConfigError
+from odradek.log.errors import LogError
+from odradek.log.properties import PropertiesError
+from odradek.metastore.sqlite import SqliteStore
+from odradek.metastore.store import StoreError
+
+logger = logging.getLogger(__name__)
+
+METADATA_FILE = "metadata.sqlite"
+
+EXPECTED = (ConfigError, LogError, PropertiesError, StoreError, ClusterStartError)
+"""What keeps a broker from starting and is said in one line."""
+
+
+class StartError(Exception):
+    """Why the broker did not start: one line that says what to do."""
+
+
+def run(options: StartOptions, on_ready: Callable[[ReadyInfo], None]) -> int:
+    """Serve until SIGINT or SIGTERM. Returns the exit code; raises StartError."""
+    try:
+        config = load_config(options)
+        prepare_directories(config)
+        return uvloop.run(serve(options, config, on_ready))
+    except EXPECTED as error:
+        raise StartError(str(error)) from error
+
+
+async def serve(options: StartOptions, config: BrokerConfig, on_ready: Callable[[ReadyInfo], None]) -> int:
+    """The life of one broker process."""
+    loop = asyncio.get_running_loop()
+    stop_requested = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop_requested.set)
+    store = SqliteStore(str(data_directory(config) / METADATA_FILE))
+    broker = Broker(real_host(), loop, config, store, cluster_name=options.cluster or "default")
+    try:
+        await start(broker, config)
+        settle_memory()
+        on_ready(ready_info(broker, config))
+        waiting = loop.create_task(stop_requested.wait())
+        await asyncio.wait((waiting, broker.failed), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+    finally:
+        await broker.stop()
+    return 0 if stop_requested.is_set() else 1
+
+
+async def start(broker: Broker, config: BrokerConfig) -> None:
+    """Raises StartError for an address that cannot be had."""
+    try:
+        await broker.start()
+    except OSError as error:
+        addresses = ", ".join(f"{each.host}:{each.port}" for each in config.listeners)
+        raise StartError(
+            f"cannot listen on {addresses}: {error.strerror or error}. Another broker may be running there; "
+            "choose another address with --listen HOST:PORT"
+        ) from error
+
+
+def settle_memory() -> None:
+    """What start-up made lives for ever: keep the collector from walking it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def prepare_directories(config: BrokerConfig) -> None:
+    """Make the data directories. Raises StartError naming the one that cannot be made."""
+    for directory in config.get("log.dirs"):
+        try:
+            Path(directory).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(f"cannot make the data directory {directory}: {error.strerror}") from error
+
+
+def data_directory(config: BrokerConfig) -> Path:
+    """Where metadata lives: the first log directory."""
+    return Path(config.get("log.dirs")[0])
+
+
+def ready_info(broker: Broker, config: BrokerConfig) -> ReadyInfo:
+    """What is shown to whoever started the broker."""
+    bound, advertised = broker.listeners[0], broker.advertised[0]
+    return ReadyInfo(
+        listen=f"{bound.host}:{bound.port}",
+        advertise=f"{advertised.host}:{advertised.port}",
+        data_dir=str(data_directory(config)),
+        node_id=broker.node_id,
+        cluster_id=broker.cluster.image.cluster_id,
+    )
+
+
+def refuse_platform() -> None:
+    """Raises StartError where the broker cannot run."""
+    if sys.platform == "win32":
+        raise StartError("Windows is not supported; run Odradek under WSL2")
