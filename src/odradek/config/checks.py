@@ -60,7 +60,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class SomeOf:
-    """A list of some words, none twice."""
+    """A list of some words, also an empty one."""
 
     words: tuple[str, ...]
 
@@ -74,8 +74,6 @@ class SomeOf:
         for word in value:
             if word not in self.words:
                 raise ValueError(f"String must be one of: {', '.join(self.words)}")
-        if len(set(value)) < len(value):
-            raise ValueError("values must be unique")
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,13 @@ def read_body(api_key: int, version: int, buffer: Buffer, position: int, end: in
         raise MalformedRequestError(f"no {name} request of version {version}: {error}") from error
 
 
-def write_response(api_key: int, version: int, correlation_id: int, entity: Entity) -> bytes:
-    """A whole frame: size, header, body. Raises kio's SerialError for a value its field cannot hold."""
+def write_response(api_key: int, version: int, correlation_id: int, entity: Entity | bytes) -> bytes:
+    """A whole frame: size, header, body (as kio's entity, or encoded already).
+
+    Raises kio's SerialError for a value its field cannot hold.
+    """
+    if isinstance(entity, bytes):
+        return response_header(api_key, version, correlation_id, len(entity)) + entity
     body = BytesIO()
     _writer(type(entity))(body, entity)
     content = body.getvalue()
