@@ -8,7 +8,7 @@ from uuid import UUID
 
 from odradek.cluster.configs import Configs
 from odradek.cluster.controller import Controller
-from odradek.cluster.duties import Rules, decide_duties
+from odradek.cluster.duties import Rules, abandoned_intents, decide_duties
 from odradek.cluster.ids import random_uuid, uuid_text
 from odradek.cluster.image import ClusterImage, ImageDelta, TopicImage
 from odradek.cluster.image_feed import ImageFeed
@@ -67,6 +67,7 @@ class Cluster:
         self._start_config = self.config = config
         self._keys = Keys(cluster_name)
         self._random = host.random
+        self._attention = asyncio.Event()
         self._feed = ImageFeed(store, self._keys)
         self._writer = Writer(store, host.random)
         incarnation = uuid_text(random_uuid(host.random))
@@ -76,13 +77,12 @@ class Cluster:
         writes = TopicWrites(self._keys, self._writer)
         self._controller = Controller(self._keys, self._writer, writes)
         self._topics = Topics(
-            self._feed, self._keys, self._writer, writes, lambda: self.config, self._owner, host.random
+            self._feed, self._keys, self._writer, writes, lambda: self.config, self._owner, host.random, self._attend
         )
         self._configs = Configs(self._feed, self._keys, self._writer, lambda: self.config)
         self._elections = LeaderElections(self._feed, self._keys, self._writer)
         self._producer_ids = ProducerIds(self._keys, self._writer)
         self._rules = Rules(self._min_isr, self._unclean_allowed)
-        self._attention = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[BaseException] = loop.create_future()
         self._feed.subscribe(self._on_delta)
@@ -226,10 +226,15 @@ class Cluster:
             await self._membership.campaign()
             _, revision = await self._writer.get(self._keys.controller)
             await self._feed.reach(revision)
+        for topic_id, intent in abandoned_intents(self.image, *self._owner(), self._topics.in_progress):
+            await self._controller.settle_intent(topic_id, intent, self.image)
         while self.is_controller and (duties := decide_duties(self.image, self._rules)):
             written = await self._controller.carry_out(duties, self.image)
             _, revision = await self._writer.get(self._keys.controller)
             await self._feed.reach(max(written, revision))
+
+    def _attend(self) -> None:
+        self._attention.set()
 
     def _on_delta(self, delta: ImageDelta) -> None:
         if delta.duties_changed:

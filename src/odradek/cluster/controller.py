@@ -36,7 +36,7 @@ class Controller:
         latest = [await self._set_fenced(broker, True, seat) for broker in duties.fence]
         latest += await self._change_partitions(duties.partitions, seat)
         latest += [await self._set_fenced(broker, False, seat) for broker in duties.unfence]
-        latest += [await self._settle_intent(topic_id, intent, image) for topic_id, intent in duties.intents]
+        latest += [await self.settle_intent(topic_id, intent, image) for topic_id, intent in duties.intents]
         latest += [await self._shorten(topic_id, entry, image) for topic_id, entry in duties.deleted]
         return max((revision for revision in latest if revision is not None), default=0)
 
@@ -70,7 +70,7 @@ class Controller:
         leaderless_first = sorted(changes, key=_has_leader)
         return await for_each_chunk(leaderless_first, self._writer.max_operations - 1, commit)
 
-    async def _settle_intent(self, topic_id: UUID, intent: IntentEntry, image: ClusterImage) -> Revision | None:
+    async def settle_intent(self, topic_id: UUID, intent: IntentEntry, image: ClusterImage) -> Revision | None:
         """Finish what was begun when all its partitions are there, else undo it."""
         parts = image.parts.get(topic_id, {})
         is_complete = all(index in parts for index in range(intent.record.first, intent.record.count))

@@ -4,7 +4,7 @@ Order matters and is that of the fields: a broker is fenced before its partition
 after its entries have been brought up to date.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -88,3 +88,15 @@ def _is_orphan(intent: IntentEntry, image: ClusterImage) -> bool:
 def _waits_in_vain(entry: DeletedEntry, image: ClusterImage) -> bool:
     """It waits for a broker that is no longer registered."""
     return any(broker not in image.brokers for broker in entry.record.waiting)
+
+
+def abandoned_intents(
+    image: ClusterImage, broker_id: int, broker_epoch: int, in_progress: Container[UUID]
+) -> list[tuple[UUID, IntentEntry]]:
+    """What this broker began and is no longer working on (the store did not answer in time): its own to settle."""
+    return [
+        (topic_id, intent)
+        for topic_id, intent in image.intents.items()
+        if (intent.record.broker, intent.record.broker_epoch) == (broker_id, broker_epoch)
+        and topic_id not in in_progress
+    ]

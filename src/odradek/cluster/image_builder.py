@@ -140,6 +140,7 @@ class ImageBuilder:
     def _intent(self, rest: str, value: bytes | None, revision: Revision) -> None:
         entry = None if value is None else IntentEntry(decode(IntentRecord, value), revision)
         self._set("intents", uuid_from_text(rest), entry)
+        self._duties = True
 
     # --- the result ---
 

@@ -46,7 +46,10 @@ RACES_MAX = 8
 
 
 class Topics:
-    """`config` and `owner` (broker id and present epoch) are asked each time, because both change."""
+    """`config` and `owner` (broker id and present epoch) are asked each time, because both change.
+
+    `on_abandoned` is told when an intent of this broker stays behind: its duties then undo it.
+    """
 
     def __init__(
         self,
@@ -57,9 +60,11 @@ class Topics:
         config: Callable[[], BrokerConfig],
         owner: Callable[[], tuple[int, int]],
         source: random.Random,
+        on_abandoned: Callable[[], None],
     ) -> None:
         self._feed, self._keys, self._writer, self._writes = feed, keys, writer, writes
         self._config, self._owner, self._random = config, owner, source
+        self._on_abandoned = on_abandoned
         self._growing = asyncio.Lock()
         self.in_progress: dict[UUID, None] = {}
         """Topics whose intent this broker is working on."""
@@ -92,6 +97,13 @@ class Topics:
         return TopicConfig.of(self._config(), configs).min_insync_replicas
 
     async def _create(self, topic: NewTopic, plan: TopicPlan | Refusal, validate_only: bool) -> TopicResult:
+        try:
+            return await self._create_planned(topic, plan, validate_only)
+        except MetadataUnavailable as error:
+            log.warning("Topic %s may or may not have been created: %s", topic.name, error)
+            return TopicResult(topic.name, *_timed_out())
+
+    async def _create_planned(self, topic: NewTopic, plan: TopicPlan | Refusal, validate_only: bool) -> TopicResult:
         for _ in range(RACES_MAX):
             if isinstance(plan, Refusal):
                 return TopicResult(topic.name, plan.error, plan.message)
@@ -103,7 +115,7 @@ class Topics:
                 return TopicResult(topic.name, written.error, written.message)
             if written is not None:
                 return _created(plan, topic_id)
-            await self._catch_up(self._keys.topic(topic.name))
+            await self._undo_own(topic_id, self._keys.topic(topic.name))
             plan = self._plan(topic)
         return TopicResult(topic.name, *_timed_out())
 
@@ -116,17 +128,27 @@ class Topics:
             return revision
         except LimitExceeded as error:
             return Refusal(ErrorCode.invalid_config, str(error))
-        except MetadataUnavailable as error:
-            log.warning("Topic %s may or may not have been created: %s", plan.name, error)
-            return refusal(ErrorCode.request_timed_out)
         finally:
-            del self.in_progress[topic_id]
+            self._end(topic_id)
+
+    def _end(self, topic_id: UUID) -> None:
+        del self.in_progress[topic_id]
+        if topic_id in self._feed.image.intents:
+            self._on_abandoned()
 
     def _guards(self, partitions: Sequence[PartitionRecord]) -> list[Compare]:
         """The brokers of every ISR are still registered as they were."""
         brokers = {entry[0]: None for partition in partitions for entry in partition.isr}
         image = self._feed.image
         return [unchanged(self._keys.broker(broker), image.brokers[broker].mod_revision) for broker in brokers]
+
+    async def _undo_own(self, topic_id: UUID, key: bytes) -> None:
+        """Before planning again: catch up, and remove what a creation that lost its race has left."""
+        image = await self._catch_up(key)
+        intent = image.intents.get(topic_id)
+        if intent is not None and (intent.record.broker, intent.record.broker_epoch) == self._owner():
+            await self._writes.undo(topic_id, intent, image)
+            await self._catch_up(key)
 
     async def _catch_up(self, key: bytes) -> ClusterImage:
         _, revision = await self._writer.get(key)
@@ -145,13 +167,20 @@ class Topics:
 
     async def _grow(self, growth: NewPartitions, validate_only: bool) -> PartitionsResult:
         async with self._growing:
-            for _ in range(RACES_MAX):
-                plan = plan_growth(self._feed.image, growth, self._random.randrange(1 << 30))
-                if isinstance(plan, Refusal):
-                    return PartitionsResult(growth.name, plan.error, plan.message)
-                if validate_only or await self._try_grow(*plan):
-                    return PartitionsResult(growth.name)
-                await self._catch_up(self._keys.topic(growth.name))
+            try:
+                return await self._grow_alone(growth, validate_only)
+            except MetadataUnavailable as error:
+                log.warning("Topic %s may or may not have grown: %s", growth.name, error)
+                return PartitionsResult(growth.name, *_timed_out())
+
+    async def _grow_alone(self, growth: NewPartitions, validate_only: bool) -> PartitionsResult:
+        for _ in range(RACES_MAX):
+            plan = plan_growth(self._feed.image, growth, self._random.randrange(1 << 30))
+            if isinstance(plan, Refusal):
+                return PartitionsResult(growth.name, plan.error, plan.message)
+            if validate_only or await self._try_grow(*plan):
+                return PartitionsResult(growth.name)
+            await self._undo_own(plan[0].topic_id, self._keys.topic(growth.name))
         return PartitionsResult(growth.name, *_timed_out())
 
     async def _try_grow(self, topic: TopicImage, added: list[PartitionRecord]) -> bool:
@@ -162,7 +191,7 @@ class Topics:
                 await self._feed.reach(revision)
             return revision is not None
         finally:
-            del self.in_progress[topic.topic_id]
+            self._end(topic.topic_id)
 
     # --- delete ---
 
@@ -170,15 +199,18 @@ class Topics:
         return list(await asyncio.gather(*[self._delete(wanted) for wanted in names_or_ids]))
 
     async def _delete(self, wanted: str | UUID) -> DeleteResult:
-        for _ in range(RACES_MAX):
-            topic = self._find(wanted)
-            if isinstance(topic, DeleteResult):
-                return topic
-            revision = await self._writes.delete(topic)
-            if revision is not None:
-                await self._feed.reach(revision)
-                return DeleteResult(topic.name, topic.topic_id)
-            await self._catch_up(self._keys.topic(topic.name))
+        try:
+            for _ in range(RACES_MAX):
+                topic = self._find(wanted)
+                if isinstance(topic, DeleteResult):
+                    return topic
+                revision = await self._writes.delete(topic)
+                if revision is not None:
+                    await self._feed.reach(revision)
+                    return DeleteResult(topic.name, topic.topic_id)
+                await self._catch_up(self._keys.topic(topic.name))
+        except MetadataUnavailable as error:
+            log.warning("Topic %s may or may not have been deleted: %s", wanted, error)
         name, topic_id = (wanted, ZERO_UUID) if isinstance(wanted, str) else (None, wanted)
         return DeleteResult(name, topic_id, *_timed_out())
 

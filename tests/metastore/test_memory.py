@@ -1,0 +1,163 @@
+"""The memory store keeps the contract, and misbehaves only when told to."""
+
+import random
+
+import pytest
+
+from odradek.metastore.memory import Fault, Faults, MemoryServer, MemoryStore
+from odradek.metastore.store import (
+    Compacted,
+    Compare,
+    LeaseLost,
+    MetadataStore,
+    NotApplied,
+    OutcomeUnknown,
+    Put,
+    StoreRegressed,
+    Target,
+)
+from tests.metastore.contract import StoreContract, Stores, batches, run, txn, values
+
+
+class MemoryStores:
+    def __init__(self) -> None:
+        self.server = MemoryServer()
+        self._open: list[MemoryStore] = []
+
+    async def connect(self) -> MemoryStore:
+        store = MemoryStore(self.server)
+        await store.open()
+        self._open.append(store)
+        return store
+
+    async def restart(self) -> MemoryStore:
+        await self.close()
+        return await self.connect()
+
+    async def close(self) -> None:
+        for store in self._open:
+            await store.close()
+
+
+@pytest.fixture
+def stores() -> Stores:
+    return MemoryStores()
+
+
+class TestMemoryStore(StoreContract):
+    pass
+
+
+def with_fault(stores: Stores, fault: Fault) -> MemoryServer:
+    """The next transaction meets the fault, those after it none."""
+    assert isinstance(stores, MemoryStores)
+    plan = [fault]
+    stores.server.faults = Faults(random.Random(1), script=lambda _: plan.pop() if plan else Fault.NONE)
+    return stores.server
+
+
+ONCE = (Compare(b"a", Target.CREATE, 0),)
+
+
+def test_a_refused_transaction_is_not_applied(stores: Stores) -> None:
+    async def scenario(store: MetadataStore) -> None:
+        with_fault(stores, Fault.REFUSED)
+        with pytest.raises(NotApplied):
+            await txn(store, Put(b"a", b"1"))
+        assert await values(store) == {}
+
+    run(stores, scenario)
+
+
+def test_a_lost_reply_is_settled_by_the_same_compare_and_swap(stores: Stores) -> None:
+    async def scenario(store: MetadataStore) -> None:
+        with_fault(stores, Fault.REPLY_LOST)
+        with pytest.raises(OutcomeUnknown):
+            await txn(store, Put(b"a", b"op-1"), when=ONCE)
+        again = await txn(store, Put(b"a", b"op-1"), when=ONCE)
+        assert not again.succeeded
+        assert await values(store) == {b"a": b"op-1"}
+
+    run(stores, scenario)
+
+
+def test_a_late_transaction_cannot_undo_what_came_before_it(stores: Stores) -> None:
+    async def scenario(store: MetadataStore) -> None:
+        server = with_fault(stores, Fault.APPLIED_LATE)
+        server.faults.late_delay_s_max = 0.05
+        with pytest.raises(OutcomeUnknown):
+            await txn(store, Put(b"a", b"op-1"), when=ONCE, otherwise=(Put(b"came-late", b""),))
+        settled = await txn(store, Put(b"a", b"op-2"), when=ONCE)
+        assert settled.succeeded
+        await batches(store, b"", settled.revision, settled.revision + 1)
+        assert await values(store) == {b"a": b"op-2", b"came-late": b""}
+
+    run(stores, scenario)
+
+
+def test_a_late_transaction_is_applied_in_the_end(stores: Stores) -> None:
+    async def scenario(store: MetadataStore) -> None:
+        server = with_fault(stores, Fault.APPLIED_LATE)
+        server.faults.late_delay_s_max = 0.05
+        start = (await store.get(b""))[1]
+        with pytest.raises(OutcomeUnknown):
+            await txn(store, Put(b"a", b"late"))
+        (batch,) = await batches(store, b"", start, start + 1)
+        assert batch.events[0].value == b"late"
+
+    run(stores, scenario)
+
+
+def test_all_leases_can_end_at_once(stores: Stores) -> None:
+    async def scenario(store: MetadataStore) -> None:
+        leases = [await store.grant(60) for _ in range(3)]
+        for lease in leases:
+            last = await txn(store, Put(b"l/%d" % lease.id, b"", lease.id))
+        assert isinstance(stores, MemoryStores)
+        stores.server.expire_all_leases()
+        ended = await batches(store, b"l/", last.revision, last.revision + 3)
+        assert [len(batch.events) for batch in ended] == [1, 1, 1]
+        with pytest.raises(LeaseLost):
+            await anext(store.keepalive(leases[0].id))
+
+    run(stores, scenario)
+
+
+def test_a_watch_behind_the_history_is_told(stores: Stores) -> None:
+    async def scenario(store: MetadataStore) -> None:
+        start = (await store.get(b""))[1]
+        last = await txn(store, Put(b"a", b""))
+        assert isinstance(stores, MemoryStores)
+        stores.server.compact_everything()
+        with pytest.raises(Compacted):
+            await batches(store, b"", start, last.revision)
+
+    run(stores, scenario)
+
+
+def test_going_back_to_a_backup_is_noticed_by_whoever_saw_more(stores: Stores) -> None:
+    async def scenario(store: MetadataStore) -> None:
+        assert isinstance(stores, MemoryStores)
+        await txn(store, Put(b"a", b"1"))
+        backup = stores.server.backup()
+        await txn(store, Put(b"a", b"2"))
+        await store.get(b"a")
+        await stores.server.restore(backup)
+        with pytest.raises(StoreRegressed):
+            await store.get(b"a")
+        assert await values(await stores.connect()) == {b"a": b"1"}
+
+    run(stores, scenario)
+
+
+def test_a_broker_that_dies_leaves_the_data_and_its_lease(stores: Stores) -> None:
+    async def scenario(store: MetadataStore) -> None:
+        lease = await store.grant(60)
+        await txn(store, Put(b"a", b"", lease.id))
+        other = await stores.connect()
+        await store.close()
+        found, _ = await other.get(b"a")
+        assert found is not None
+        assert found.lease == lease.id
+
+    run(stores, scenario)
