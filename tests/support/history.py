@@ -289,7 +289,7 @@ class Checker:
 
     def _final(self, index: int, event: Final) -> None:
         view = self._view(event.partition)
-        view.start = max(view.start, event.log_start_offset)
+        view.start = event.log_start_offset
         for offset, value in event.records:
             self._see(index, event.partition, offset, value)
         present = {value: offset for offset, value in event.records}

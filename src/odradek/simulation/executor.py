@@ -50,15 +50,17 @@ class Worker:
 
     def pause(self) -> None:
         """Give the baton back, inside the worker's thread, until the next `resume`."""
+        if self._killed:
+            raise SimulatedCrash
         self._stopped.release()
         self._go.acquire()
         if self._killed:
             raise SimulatedCrash
 
     def kill(self) -> None:
-        """End the thread of a dead process: its next file operation raises SimulatedCrash."""
+        """End the thread of a dead process: its file operations raise SimulatedCrash from here on."""
         self._killed = True
-        if self._thread.is_alive() and self._executor.running is not self:
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self.resume()
 
     def deliver(self) -> None:
@@ -103,10 +105,12 @@ class SimulatedExecutor:
             self.running.pause()
 
     def kill(self) -> None:
+        """Also from within one of the workers, whose own file operation the process died of."""
         self._waiting.clear()
-        for worker in self._active:
+        running, active, self._active = self.running, self._active, []
+        for worker in active:
             worker.kill()
-        self._active = [worker for worker in self._active if worker is self.running]
+        self.running = running
 
     async def drained(self) -> None:
         """Wait until no call is running or waiting."""

@@ -1,0 +1,51 @@
+"""Run simulated scenarios: `python -m tests.simulation.run --scenario log --seed 7 [--seeds 50]`.
+
+Prints a line with seed and digest for each run. A violation is printed with the line that replays it and ends the run
+with status 1.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+
+from tests.simulation.scenarios import SCENARIOS, replay_line
+
+HASH_SEED = "0"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run simulated scenarios.")
+    parser.add_argument("--scenario", choices=sorted(SCENARIOS), required=True)
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds to run, one after the other")
+    parser.add_argument("--verbose", action="store_true", help="show the log of what is simulated")
+    arguments = parser.parse_args()
+    fix_hash_seed()
+    logging.basicConfig(level=logging.INFO if arguments.verbose else logging.CRITICAL + 1)
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    return 0 if all(run(arguments.scenario, seed) for seed in seeds) else 1
+
+
+def run(scenario: str, seed: int) -> bool:
+    """Whether nothing was found; stops at the first seed that finds something."""
+    try:
+        digest = SCENARIOS[scenario](seed)
+    except Exception:
+        traceback.print_exc()
+        print(f"scenario {scenario} seed {seed} FAILED; replay with: {replay_line(scenario, seed)}", flush=True)
+        return False
+    print(f"scenario {scenario} seed {seed} digest {digest}", flush=True)
+    return True
+
+
+def fix_hash_seed() -> None:
+    """Start again with a fixed hash seed, so that sets of strings are walked in one order."""
+    if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
+        environment = {**os.environ, "PYTHONHASHSEED": HASH_SEED}
+        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation.run", *sys.argv[1:]], environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

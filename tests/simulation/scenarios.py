@@ -1,0 +1,32 @@
+"""The scenarios that can be run by name and seed."""
+
+from collections.abc import Callable
+from random import Random
+
+from odradek.simulation import CrashKind
+from tests.simulation.echo import run_echo_world
+from tests.simulation.log_lives import run_lives
+
+CRASHES = 3
+LOG_STEPS_MAX = 200
+
+
+def log(seed: int) -> str:
+    """A log manager that dies three times, at any I/O step, of either kind of crash."""
+    chance = Random(f"{seed} crashes")
+    kinds: tuple[CrashKind, CrashKind] = ("process", "power")
+    crashes = [(chance.randint(1, LOG_STEPS_MAX), chance.choice(kinds)) for _ in range(CRASHES)]
+    return run_lives(seed, crashes, replay=replay_line("log", seed))[0]
+
+
+def echo(seed: int) -> str:
+    """No Kafka at all: the simulation itself."""
+    return run_echo_world(seed)
+
+
+def replay_line(scenario: str, seed: int) -> str:
+    return f"python -m tests.simulation.run --scenario {scenario} --seed {seed}"
+
+
+SCENARIOS: dict[str, Callable[[int], str]] = {"log": log, "echo": echo}
+"""By name: seed -> digest of the run; whatever it raises is what was found."""
