@@ -71,13 +71,13 @@ class AppendPlan:
     __slots__ = (
         "base_offset",
         "buffer",
-        "header",
         "headers",
         "last_offset",
         "leader_epoch",
         "log_append_time_ms",
         "max_timestamp_ms",
         "position",
+        "producer",
         "segment",
         "size",
     )
@@ -103,7 +103,7 @@ class AppendPlan:
         self.max_timestamp_ms = max_timestamp_ms
         self.leader_epoch = leader_epoch
         self.log_append_time_ms = log_append_time_ms
-        self.header: BatchHeader | None = None
-        """Of a producer's batch, as it arrived."""
+        self.producer: tuple[int, int, int] | None = None
+        """Of an idempotent producer's batch: producer id, epoch, last sequence."""
         self.headers: list[tuple[int, BatchHeader]] | None = None
         """Of a replicated batch set: position in the buffer and header."""

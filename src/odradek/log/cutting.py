@@ -112,7 +112,7 @@ def _move_end(log: "LogState", end_offset: int) -> None:
     log.reads = None
     log.cut = True
     forget_snapshots_above(log, end_offset)
-    log.replayed_offset = 0
+    log.snapshot_is_current = False
     log.reset_producers(None)
     log.mark_dirty()
 

@@ -43,7 +43,6 @@ from odradek.wire.records import (
     LOG_OVERHEAD,
     MAGIC,
     TIMESTAMP_TYPE_FLAG,
-    BatchHeader,
     set_crc,
     set_log_append_time,
 )
@@ -116,11 +115,14 @@ class Log(LogState):
             or crc32c(records[ATTRIBUTES_OFFSET:]) != crc
         ):
             return self._plan_carefully(records, leader_epoch, now_ms, origin)
-        if producer_id >= 0:
-            known = self.producers.check(producer_id, epoch, sequence, count)
-            if known is not None:
-                return self._answer_known(known)
-        return self._place(records, size, delta, max_ms, leader_epoch, now_ms, -1, producer_id)
+        if producer_id < 0:
+            return self._place(records, size, delta, max_ms, leader_epoch, now_ms, -1)
+        known = self.producers.check(producer_id, epoch, sequence, count)
+        if known is not None:
+            return self._answer_known(known)
+        plan = self._place(records, size, delta, max_ms, leader_epoch, now_ms, -1)
+        plan.producer = (producer_id, epoch, (sequence + delta) & producer_state.SEQUENCE_MAX)
+        return plan
 
     def commit_append(self, plan: AppendPlan) -> AppendResult:
         """The second half of `append`: the write has returned whole, so the batch is in the log."""
@@ -131,8 +133,10 @@ class Log(LogState):
         epochs = self.epochs.entries
         if not epochs or epochs[-1][0] != plan.leader_epoch:
             self.epochs.assign(plan.leader_epoch, plan.base_offset)
-        if plan.header is not None:
-            self.update_producer(plan.header)
+        if plan.producer is not None:
+            producer_id, epoch, last_sequence = plan.producer
+            delta = last_offset - plan.base_offset
+            self.producers.update(producer_id, epoch, last_sequence, last_offset, delta, plan.max_timestamp_ms)
         self.log_end_offset = last_offset + 1
         self.count_written(size)
         return AppendResult(
@@ -176,7 +180,7 @@ class Log(LogState):
         elif header.attributes & TIMESTAMP_TYPE_FLAG:
             records[ATTRIBUTES_OFFSET + 1] &= ~TIMESTAMP_TYPE_FLAG & 0xFF
             set_crc(records, 0)
-        return self._place(
+        plan = self._place(
             records,
             len(records),
             header.last_offset_delta,
@@ -184,8 +188,10 @@ class Log(LogState):
             leader_epoch,
             now_ms,
             append_time_ms,
-            header.producer_id,
         )
+        if header.producer_id >= 0 and not header.is_control:
+            plan.producer = (header.producer_id, header.producer_epoch, header.last_sequence)
+        return plan
 
     def _in_topic_codec(self, records: memoryview) -> memoryview:
         config = self._config
@@ -219,18 +225,14 @@ class Log(LogState):
         leader_epoch: int,
         now_ms: int,
         log_append_time_ms: int,
-        producer_id: int,
     ) -> AppendPlan:
         base_offset = self.log_end_offset
         segment = self.segment_for(size, base_offset, base_offset + delta, max_timestamp_ms, now_ms)
         _BASE_OFFSET.pack_into(records, 0, base_offset)
         _LEADER_EPOCH.pack_into(records, LOG_OVERHEAD, leader_epoch)
-        plan = AppendPlan(
+        return AppendPlan(
             segment, records, size, base_offset, base_offset + delta, max_timestamp_ms, leader_epoch, log_append_time_ms
         )
-        if producer_id >= 0:
-            plan.header = BatchHeader._make(HEADER.unpack_from(records))
-        return plan
 
     # -- reading --------------------------------------------------------------------------------------------------
 

@@ -62,9 +62,9 @@ class LogState:
         "reads",
         "recovery_point",
         "recovery_point_bytes",
-        "replayed_offset",
         "segments",
         "size_bytes",
+        "snapshot_is_current",
         "snapshot_offsets",
         "storage",
         "topic",
@@ -104,8 +104,8 @@ class LogState:
         self.epochs = EpochCache()
         self.snapshot_offsets: tuple[int, ...] = ()
         """Offsets of the producer snapshots on disk, ascending."""
-        self.replayed_offset = log_end_offset
-        """The newest snapshot is all there is to know of producers up to this offset."""
+        self.snapshot_is_current = True
+        """As long as producers are not loaded: no producer has written anything since the newest snapshot."""
         self.generation = 0
         """Counts changes of what was already written: truncation, deletion, replaced segments."""
         self.damage: DamagedLogError | None = None

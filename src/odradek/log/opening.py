@@ -145,7 +145,7 @@ def _remove_leftovers(storage: LogStorage, directory: str, names: list[str]) -> 
 
 
 def _set_end(log: "Log", end_offset: int) -> None:
-    log.log_end_offset = log.flushed_offset = log.recovery_point = log.replayed_offset = end_offset
+    log.log_end_offset = log.flushed_offset = log.recovery_point = end_offset
 
 
 def _apply_log_start(log: "Log", log_start_offset: int, now_ms: int) -> None:

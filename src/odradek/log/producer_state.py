@@ -92,6 +92,8 @@ class ProducerState:
         entry = self.entries.get(producer_id)
         if entry is None:
             return None
+        if epoch == entry.producer_epoch and first_sequence == (entry.last_sequence + 1) & SEQUENCE_MAX:
+            return None
         last_sequence = (first_sequence + count - 1) & SEQUENCE_MAX
         duplicate = entry.duplicate_of(epoch, first_sequence, last_sequence)
         if duplicate is not None:
@@ -101,8 +103,7 @@ class ProducerState:
         if epoch > entry.producer_epoch:
             starts_anew = first_sequence == 0 or entry.producer_epoch == NO_EPOCH
             return None if starts_anew else _out_of_order(entry, epoch, first_sequence)
-        in_sequence = first_sequence == (entry.last_sequence + 1) & SEQUENCE_MAX
-        return None if in_sequence else _out_of_order(entry, epoch, first_sequence)
+        return _out_of_order(entry, epoch, first_sequence)
 
     def update(
         self, producer_id: int, epoch: int, last_sequence: int, last_offset: int, offset_delta: int, timestamp_ms: int

@@ -45,7 +45,7 @@ def recover(log: "Log", recovery_point: int, *, check_every_crc: bool) -> None:
 
 
 def _finish(log: "Log", recovery_point: int, end_offset: int) -> None:
-    log.log_end_offset = log.replayed_offset = end_offset
+    log.log_end_offset = end_offset
     log.flushed_offset = log.recovery_point = recovery_point
     log.size_bytes = sum(segment.size for segment in log.segments)
     log.unflushed_bytes = log.recovery_point_bytes = log.active.size

@@ -22,7 +22,9 @@ def load_producers(log: "LogState") -> ProducerState:
     Raises OSError, DamagedLogError.
     """
     state, offset, is_newest = _newest_snapshot(log, log.log_end_offset)
-    return replay_from(log, state, max(offset, log.replayed_offset) if is_newest else offset)
+    if is_newest and log.snapshot_is_current:
+        return state
+    return replay_from(log, state, offset)
 
 
 def recover_producers(log: "LogState", recovery_point: int) -> ProducerState:
