@@ -30,11 +30,9 @@ class FollowerState:
     """In the committed ISR, or about to join it."""
 
 
-def own_offset(log_end_offset: int, flushed_offset: int, flush_messages: int, flush_ms: int) -> int:
-    """The offset up to which this replica may be counted."""
-    if flush_messages == NEVER and flush_ms == NEVER:
-        return log_end_offset
-    return min(log_end_offset, flushed_offset)
+def counts_flushed_only(flush_messages: int, flush_ms: int) -> bool:
+    """Whether this replica may be counted only up to its flushed offset."""
+    return flush_messages != NEVER or flush_ms != NEVER
 
 
 def effective_min_isr(min_insync_replicas: int, replica_count: int) -> int:

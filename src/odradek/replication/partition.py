@@ -20,10 +20,10 @@ from odradek.log.writeback import WRITEBACK_BYTES
 from odradek.log.writer import LogWriter
 from odradek.replication.errors import PartitionError
 from odradek.replication.high_watermark import (
-    NEVER,
     FollowerState,
     append_error,
     commit_error,
+    counts_flushed_only,
     effective_min_isr,
     next_high_watermark,
 )
@@ -115,7 +115,7 @@ class Partition:
         config = self.log.config
         self._isr_size = len(image.isr)
         self._min_isr = effective_min_isr(image.min_isr, len(image.replicas))
-        self._durable = config.flush_messages != NEVER or config.flush_ms != NEVER
+        self._durable = counts_flushed_only(config.flush_messages, config.flush_ms)
         if self._durable and self.log.flushed_offset < self.log.log_end_offset:
             self._logs.flusher.request(self.log)
         self._advance()
