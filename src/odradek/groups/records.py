@@ -215,6 +215,8 @@ def _group_value(value: bytes, end: int) -> GroupMetadata:
     for _ in range(count):
         member, position = _read_member(value, position, end, version)
         members.append(member)
+    if flexible:
+        skip_tagged_fields(value, position, end)
     return GroupMetadata(protocol_type, generation_id, protocol_name, leader, state_time_ms, tuple(members))
 
 
