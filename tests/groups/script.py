@@ -38,6 +38,7 @@ def subscription(*topics: str) -> bytes:
 class Ask:
     """A request on its way; `joined` and `synced` raise while it is not answered."""
 
+    member_id: str = ""
     result: JoinResult | SyncResult | None = None
 
     @property
@@ -92,7 +93,7 @@ class Script:
         version: int = 3,
     ) -> Ask:
         """Versions before 4 join at once; from 4 on a new member is first told its id."""
-        ask = Ask()
+        ask = Ask(member_id)
         request = JoinRequest(
             "g",
             member_id,
@@ -121,7 +122,7 @@ class Script:
         protocol_type: str | None = None,
         protocol_name: str | None = None,
     ) -> Ask:
-        ask = Ask()
+        ask = Ask(member_id)
         generation = self.group.generation_id if generation is None else generation
         request = SyncRequest("g", member_id, instance, generation, protocol_type, protocol_name, assignments or {})
         self.carry_out(syncing.sync(self.group, request, ask, self.now))
