@@ -52,7 +52,7 @@ def test_the_old_name_of_the_node_id_is_understood() -> None:
         ),
         (
             {"log.cleanup.policy": "delete,shred"},
-            "Invalid value delete,shred for configuration log.cleanup.policy: String must be one of: compact, delete",
+            "Invalid value shred for configuration log.cleanup.policy: String must be one of: compact, delete",
         ),
         (
             {"log.retention.ms": 0},

@@ -7,14 +7,17 @@ from odradek.config.values import Value
 
 
 class Check(Protocol):
-    """A rule about one option's value."""
+    """A rule about one option's value.
+
+    Raises ValueError with what the value must be; a second argument names the part of the value that is wrong.
+    """
 
     @property
     def allowed(self) -> str:
         """For the documentation: `at least 1`, `one of a, b`."""
 
     def __call__(self, value: Value) -> None:
-        """Raises ValueError with what the value must be."""
+        """Raises ValueError as described."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class SomeOf:
             raise ValueError("must be a list")
         for word in value:
             if word not in self.words:
-                raise ValueError(f"String must be one of: {', '.join(self.words)}")
+                raise ValueError(f"String must be one of: {', '.join(self.words)}", word)
 
 
 @dataclass(frozen=True, slots=True)

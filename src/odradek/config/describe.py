@@ -127,7 +127,7 @@ def _settings(config: BrokerConfig, names: tuple[str, ...]) -> Iterator[Describe
                 yield DescribedSynonym(name, _visible(BROKER_OPTIONS[name], values[name]), source)
     for name in names:
         default = render(BROKER_OPTIONS[name].default)
-        if default is not None:
+        if default:
             yield DescribedSynonym(name, default, Source.DEFAULT)
 
 

@@ -55,7 +55,9 @@ class Option:
         try:
             self.check(value)
         except ValueError as error:
-            raise ConfigError(f"Invalid value {render(value)} for configuration {self.name}: {error}") from None
+            problem, *culprit = error.args
+            shown = culprit[0] if culprit else render(value)
+            raise ConfigError(f"Invalid value {shown} for configuration {self.name}: {problem}") from None
         return value
 
 

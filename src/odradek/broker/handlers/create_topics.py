@@ -16,20 +16,29 @@ from odradek.broker.call import Call
 from odradek.cluster.results import MetadataUnavailable, NewTopic, TopicResult
 from odradek.config.describe import Described, describe_topic
 
+METADATA_TOPIC = "__cluster_metadata"
+"""Where Kafka keeps what the metadata store has here; clients take the name for internal."""
+
 
 async def handle(broker: AdminHost, call: Call) -> Any:
     request = call.request
     counts = Counter(topic.name for topic in request.topics)
-    wanted = [_new_topic(topic) for topic in request.topics if counts[topic.name] == 1]
+    wanted = [_new_topic(topic) for topic in request.topics if counts[topic.name] == 1 and topic.name != METADATA_TOPIC]
     try:
         results = await within(request.timeout, _create(broker, wanted, request.validate_only))
     except (TimeoutError, MetadataUnavailable):
         message = "The request timed out."
         results = [TopicResult(topic.name, ErrorCode.request_timed_out, message) for topic in wanted]
-    for name in (name for name, count in counts.items() if count > 1):
-        results.append(TopicResult(name, ErrorCode.invalid_request, "Duplicate topic name."))
+    results += [_refused(name, counts) for name in counts if name == METADATA_TOPIC or counts[name] > 1]
     topics = tuple(_result(broker, call, result) for result in results)
     return call.types.CreateTopicsResponse(topics=topics)
+
+
+def _refused(name: str, counts: Counter[str]) -> TopicResult:
+    message = "Duplicate topic name."
+    if counts[name] == 1:
+        message = f"Creation of internal topic {METADATA_TOPIC} is prohibited."
+    return TopicResult(name, ErrorCode.invalid_request, message)
 
 
 async def _create(broker: AdminHost, topics: list[NewTopic], validate_only: bool) -> list[TopicResult]:

@@ -13,12 +13,12 @@ from odradek.broker.call import Call
 from odradek.broker.config_resources import ResourceType
 from odradek.cluster.image import ClusterImage
 
-LISTED = (ResourceType.CLIENT_METRICS, ResourceType.BROKER, ResourceType.TOPIC, ResourceType.GROUP)
+KNOWN = frozenset(ResourceType)
 
 
 def handle(broker: AdminHost, call: Call) -> Any:
-    types = (ResourceType.CLIENT_METRICS,) if call.version == 0 else call.request.resource_types or LISTED
-    if any(each not in LISTED for each in types):
+    types = (ResourceType.CLIENT_METRICS,) if call.version == 0 else call.request.resource_types or tuple(ResourceType)
+    if any(each not in KNOWN for each in types):
         return call.types.ListConfigResourcesResponse(error_code=ErrorCode.unsupported_version, config_resources=())
     found = [
         call.types.ConfigResource(resource_name=name, resource_type=int(each))

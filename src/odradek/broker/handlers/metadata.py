@@ -19,6 +19,7 @@ from kio.schema.errors import ErrorCode
 
 from odradek.broker.admin_host import CLUSTER_OPERATIONS, TOPIC_OPERATIONS, AdminHost, within
 from odradek.broker.call import Call
+from odradek.broker.handlers.create_topics import METADATA_TOPIC
 from odradek.broker.topic_metadata import INTERNAL_TOPICS
 from odradek.cluster.ids import ZERO_UUID
 from odradek.cluster.names import topic_name_problem
@@ -100,7 +101,7 @@ def _creatable(broker: AdminHost, call: Call, names: list[str]) -> list[str]:
         return []
     image = broker.cluster.image
     missing = [name for name in names if name not in image.topics and topic_name_problem(name) is None]
-    return [name for name in missing if name == OFFSETS_TOPIC or name not in INTERNAL_TOPICS]
+    return [name for name in missing if name == OFFSETS_TOPIC or name not in (*INTERNAL_TOPICS, METADATA_TOPIC)]
 
 
 def _why_missing(name: str) -> ErrorCode:
