@@ -142,12 +142,12 @@ def _broker_values_problem(
         return f"Unknown broker config name: {unknown[0]}{nearest(unknown[0], BROKER_OPTIONS)}"
     fixed = [key for key in touched if not BROKER_OPTIONS[key].dynamic]
     if fixed:
-        return f"Cannot update these configs dynamically: Set({', '.join(fixed)})"
+        return f"Cannot update these configs dynamically: [{', '.join(fixed)}]"
     single = [key for key in touched if BROKER_OPTIONS[key].per_broker]
     if single and not is_one_broker:
         return (
             "Cannot update these configs at default cluster level, broker id must be specified: "
-            f"Set({', '.join(single)})"
+            f"[{', '.join(single)}]"
         )
     return None
 
