@@ -79,7 +79,7 @@ class KafkaPython:
         try:
             consumer.assign([TopicPartition(topic, partition)])
             consumer.seek(TopicPartition(topic, partition), offset)
-            records = [received(record) for record, _ in zip(consumer, range(count), strict=False)]
+            records = [received(record) for _, record in zip(range(count), consumer, strict=False)]
             assert len(records) == count, f"got {len(records)} of {count} records"
             return records
         finally:
