@@ -1,6 +1,7 @@
 """Clusters in one process on a shared memory store, for tests."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -13,14 +14,16 @@ from odradek.host.posix import PosixFiles
 from odradek.metastore.memory import MemoryServer, MemoryStore
 from odradek.metastore.store import MetadataStore
 
-DEADLINE_S = 20.0
+DEADLINE_S = 30.0
+_seeds = itertools.count()
+"""No two incarnations draw the same ids."""
 
 
 def new_cluster(
     store: MetadataStore, broker_id: int = 0, *, rack: str | None = None, config: Mapping[str, object] | None = None
 ) -> Cluster:
     """Not started yet. The data directory is named after the broker."""
-    host = Host(PosixFiles(), SystemClock(), random.Random(broker_id), boot_id="boot")
+    host = Host(PosixFiles(), SystemClock(), random.Random(next(_seeds)), boot_id="boot")
     endpoints = [Endpoint("PLAINTEXT", "127.0.0.1", 9092 + broker_id)]
     return Cluster(
         store,

@@ -184,7 +184,7 @@ class Cluster:
     def _on_task_end(self, task: "asyncio.Task[None]") -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None and not self.failed.done():
-            log.critical("The metadata can no longer be trusted: %s", error)
+            log.critical("The metadata can no longer be trusted: %s", error, exc_info=error)
             self.failed.set_result(error)
 
     # --- background work ---
