@@ -64,7 +64,7 @@ class Broker:
         self._store = store
         self._is_started = False
         self.logs = LogManager(host, loop, log_settings(config), TopicConfig.of(config, {}))
-        self.fetch_sessions = FetchSessions(self)
+        self.fetch_sessions = FetchSessions(config.get("max.incremental.fetch.session.cache.slots"), host.random)
         self.router = Router(self)
         self.connections = Connections(loop, lambda: self.config, self.router.serve)
         self.listeners: list[BoundListener] = []
