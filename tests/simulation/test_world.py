@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from odradek.host.files import read_file
 from odradek.simulation import Process, ProcessFailed, SimulatedCrash, World
 from tests.simulation.echo import run_echo_world
 
@@ -173,3 +174,43 @@ def test_a_file_operation_of_a_dead_process_raises_and_changes_nothing() -> None
         with pytest.raises(SimulatedCrash):
             process.host.files.mkdir("/late")
         assert not machine.start().host.files.exists("/late")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_process_that_dies_in_one_executor_call_takes_the_others_with_it(seed: int) -> None:
+    written: list[str] = []
+
+    async def work(process: Process) -> None:
+        files = process.host.files
+
+        def write(path: str) -> None:
+            fd = files.open(path, os.O_RDWR | os.O_CREAT)
+            for position in range(10):
+                files.pwritev(fd, [b"x"], position)
+                written.append(path)
+
+        await asyncio.gather(*(process.loop.run_in_executor(None, write, f"/{number}") for number in range(5)))
+
+    with World(seed) as world:
+        machine = world.machine("broker")
+        machine.disk.crash_at(20, "process")
+        process = machine.start(work)
+        world.run_for(1)
+        assert not process.alive
+        assert len(written) < 20
+        assert sum(len(read_file(machine.disk.mount(), f"/{number}")) for number in range(3)) <= len(written) + 1
+
+
+def test_a_scenario_ends_as_soon_as_another_process_fails() -> None:
+    async def fail(process: Process) -> None:
+        await asyncio.sleep(1)
+        raise ValueError("out of order")
+
+    async def wait(process: Process) -> None:
+        await asyncio.sleep(1000)
+
+    with World(9) as world:
+        world.machine("broker").start(fail)
+        with pytest.raises(ProcessFailed):
+            world.run(wait)
+        assert world.schedule.now < 2

@@ -67,6 +67,7 @@ class Process:
             await main(self)
         except Exception as error:
             self.failure = error
+            self.world.has_failed = True
         self.ended = True
         self.loop.call_soon(self._exit)
 

@@ -95,6 +95,7 @@ class World:
         self.network = Network(self.schedule, options)
         self.machines: dict[str, Machine] = {}
         self.processes: list[Process] = []
+        self.has_failed = False
         self._replay = replay or f"World(seed={seed})"
 
     @property
@@ -111,11 +112,16 @@ class World:
     def run(
         self, scenario: Callable[[Process], Coroutine[Any, Any, T]], *, on: str = "client", steps_max: int = STEPS_MAX
     ) -> T:
-        """Run a scenario to its end, as a process of the machine `on`; everything else runs along."""
+        """Run a scenario to its end, as a process of the machine `on`; everything else runs along.
+
+        Raises what the scenario raises, ProcessFailed as soon as another process does, Stuck, LimitReached.
+        """
         machine = self.machine(on)
         process = machine.process if machine.process is not None else machine.start()
         task: asyncio.Task[T] = process.loop.create_task(scenario(process))
-        self.schedule.run_until(task.done, steps_max)
+        self.schedule.run_until(lambda: task.done() or self.has_failed, steps_max)
+        if not task.done():
+            self.check()
         return task.result()
 
     def run_for(self, seconds: float) -> None:
