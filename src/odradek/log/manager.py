@@ -144,10 +144,10 @@ class LogManager:
         written = await self.upkeep.checkpoint_recovery_points()
         starts_written = await self.upkeep.checkpoint_start_offsets()
         await self.upkeep.checkpoint_high_watermarks()
-        unsynced = {directory_of(log) for log in self.logs.values() if log.recovery_point != log.log_end_offset}
+        unclean = self._unclean_directories()
         for directory in self._usable():
             path = directory.path
-            if path in unsynced or path not in written or path not in starts_written:
+            if path in unclean or path not in written or path not in starts_written:
                 continue
             try:
                 directory.mark_clean(broker_epoch)
@@ -313,6 +313,13 @@ class LogManager:
 
     def _flush_failed(self, log: Log, error: DirectoryFailedError) -> None:
         self.fail_directory(directory_of(log), str(error))
+
+    def _unclean_directories(self) -> dict[str, None]:
+        """Those with logs that the next start has to scan: not all synced, or damaged."""
+        unsynced = [directory_of(log) for log in self.logs.values() if log.recovery_point != log.log_end_offset]
+        read_only = [directory_of(log) for log in self.logs.values() if log.damage is not None]
+        closed = [damaged.path.rpartition("/")[0] for damaged in self.damaged.values()]
+        return dict.fromkeys((*unsynced, *read_only, *closed))
 
     async def _sync_everything(self) -> None:
         for log in self.logs.values():

@@ -12,7 +12,7 @@ from kio.schema.errors import ErrorCode
 
 from odradek.cluster.image import PartitionImage
 from odradek.log.append import AppendResult, Origin
-from odradek.log.errors import LogError
+from odradek.log.errors import DamagedLogError, LogError
 from odradek.log.health import SLOW_WRITE_S, DirectoryHealth
 from odradek.log.log import Log
 from odradek.log.manager import LogManager
@@ -157,6 +157,8 @@ class Partition:
         started = logs.now()
         try:
             result = self.log.append(records, leader_epoch=self.leader_epoch, now_ms=logs.time_ms(), origin=origin)
+        except DamagedLogError:
+            return AppendResult(ErrorCode.kafka_storage_error, -1, -1, -1, self.log.log_start_offset)
         except LogError as error:
             logs.write_failed(health, error)
             raise
@@ -236,7 +238,9 @@ class Partition:
         health.unwritten_bytes += size
         if health.unwritten_bytes >= WRITEBACK_BYTES:
             logs.start_writeback(health)
-        if self._durable and log.log_end_offset - log.flushed_offset >= log.config.flush_messages:
+        if self._durable and (
+            self._fetches is not None or log.log_end_offset - log.flushed_offset >= log.config.flush_messages
+        ):
             logs.flusher.request(log)
         self._advance()
 

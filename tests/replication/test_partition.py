@@ -1,0 +1,376 @@
+"""One partition: appends, commits, long polls, and what a disk that fails, fills or stalls makes of them."""
+
+import asyncio
+import errno
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kio.schema.errors import ErrorCode
+
+from odradek.log.append import AppendResult
+from odradek.log.errors import DirectoryFailedError, DiskFullError
+from odradek.log.health import SLOW_WRITES
+from odradek.log.manager import LogManager
+from odradek.replication.errors import PartitionError
+from odradek.replication.high_watermark import FollowerState
+from odradek.replication.partition import Partition
+from tests.replication.images import partition_image
+from tests.support.faulty_files import FaultyFiles
+from tests.support.log_managers import create, keys, opened, until
+from tests.support.logs import batch, offsets_in, topic_config
+
+DURABLE = topic_config(flush_messages=1)
+
+
+class Poll:
+    """A long poll that counts how often it was woken."""
+
+    def __init__(self) -> None:
+        self.high_watermarks: list[int] = []
+
+    def wake(self, partition: Partition) -> None:
+        self.high_watermarks.append(partition.high_watermark)
+
+
+async def leader(manager: LogManager, config: Any = None, **image: Any) -> Partition:
+    """The only partition of a topic, led here."""
+    (log,) = await create(manager, keys("flights", 1), config)
+    partition = Partition(log, manager, lambda _: None)
+    manager.attach(log, partition)
+    assert partition.lead(partition_image(5, **image))
+    return partition
+
+
+def append(partition: Partition, value: bytes = b"v", **options: Any) -> AppendResult:
+    """Without a detour through a thread."""
+    result = partition.append(batch(value), **options)
+    assert isinstance(result, AppendResult)
+    return result
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(scenario)
+
+
+def test_an_append_is_committed_at_once_where_there_is_one_replica(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager)
+        result = append(partition, required_acks=-1)
+        assert (result.error, result.base_offset) == (ErrorCode.none, 0)
+        assert partition.high_watermark == partition.last_stable_offset == 1
+        assert partition.commit(result.last_offset) is None
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_the_batch_carries_the_leader_epoch_and_the_epoch_begins_at_the_logs_end(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager)
+        append(partition)
+        assert partition.lead(partition_image(7))
+        append(partition)
+        assert partition.log.epochs.entries == ((5, 0), (7, 1))
+        assert partition.log.end_offset_for_epoch(5) == (5, 1)
+        await manager.stop()
+        manager = await opened(tmp_path)
+        (log,) = manager.logs.values()
+        assert log.epochs.entries == ((5, 0), (7, 1))
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_an_epoch_without_records_costs_no_write(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        files = FaultyFiles()
+        manager = await opened(tmp_path, files=files)
+        partition = await leader(manager)
+        append(partition)
+        await manager.stop()
+        manager = await opened(tmp_path, files=files)
+        (log,) = manager.logs.values()
+        partition = Partition(log, manager, lambda _: None)
+        manager.attach(log, partition)
+        partition.lead(partition_image(9))
+        files.calls.clear()
+        await manager.stop()
+        checkpoints_and_marker = 4
+        assert files.calls.count("rename") == checkpoints_and_marker
+
+    run(scenario())
+
+
+def test_a_long_poll_is_woken_by_the_append_itself(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition, poll = await leader(manager), Poll()
+        partition.add_fetch_waiter(poll)
+        append(partition)
+        append(partition)
+        partition.remove_fetch_waiter(poll)
+        partition.remove_fetch_waiter(poll)
+        append(partition)
+        assert poll.high_watermarks == [1, 2]
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_a_duplicate_wakes_nobody(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition, poll = await leader(manager), Poll()
+        sent: Any = {"producer_id": 1, "producer_epoch": 0, "base_sequence": 0}
+        partition.append(batch(b"v", **sent))
+        partition.add_fetch_waiter(poll)
+        again = partition.append(batch(b"v", **sent))
+        assert isinstance(again, AppendResult)
+        assert (again.duplicate, again.base_offset, poll.high_watermarks) == (True, 0, [])
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_with_flush_messages_only_flushed_offsets_are_committed_and_shown(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition, poll = await leader(manager, DURABLE), Poll()
+        partition.add_fetch_waiter(poll)
+        result = append(partition)
+        assert partition.high_watermark == 0
+        committed = partition.commit(result.last_offset)
+        assert committed is not None
+        assert poll.high_watermarks == []
+        await committed
+        assert partition.log.flushed_offset == partition.high_watermark == 1
+        assert poll.high_watermarks == [1]
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_a_waiting_consumer_is_shown_unflushed_records_soon_though_flush_messages_is_far_off(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition, poll = await leader(manager, topic_config(flush_messages=1000)), Poll()
+        append(partition)
+        partition.add_fetch_waiter(poll)
+        await until(lambda: poll.high_watermarks == [1])
+        append(partition)
+        await until(lambda: poll.high_watermarks == [1, 2])
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_a_sync_that_fails_acknowledges_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        files = FaultyFiles()
+        manager = await opened(tmp_path, files=files)
+        partition = await leader(manager, DURABLE)
+        files.fail("datasync")
+        committed = partition.commit(append(partition).last_offset)
+        assert committed is not None
+        with pytest.raises(PartitionError) as refused:
+            await committed
+        assert refused.value.error is ErrorCode.kafka_storage_error
+        assert (partition.error, partition.high_watermark) == (ErrorCode.kafka_storage_error, 0)
+        with pytest.raises(DirectoryFailedError):
+            partition.append(batch(b"w"))
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_a_full_disk_refuses_and_resumes_by_itself(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        files = FaultyFiles()
+        manager = await opened(tmp_path, files=files)
+        partition = await leader(manager)
+        append(partition)
+        files.write_short(20)
+        with pytest.raises(DiskFullError):
+            partition.append(batch(b"refused"))
+        with pytest.raises(DiskFullError):
+            partition.append(batch(b"refused"))
+        assert partition.error is ErrorCode.none
+        assert offsets_in(partition.log) == [(0, 0)]
+        health = manager.health_of(partition.log)
+        await until(lambda: health.refusal is None)
+        assert append(partition).base_offset == 1
+        assert offsets_in(partition.log) == [(0, 0), (1, 1)]
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_a_write_error_takes_the_directory_offline(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        files = FaultyFiles()
+        manager = await opened(tmp_path, files=files)
+        partition, poll = await leader(manager), Poll()
+        partition.add_fetch_waiter(poll)
+        files.fail("pwritev", errno.EIO)
+        with pytest.raises(DirectoryFailedError):
+            partition.append(batch(b"v"))
+        assert partition.error is ErrorCode.kafka_storage_error
+        assert poll.high_watermarks == [0]
+        assert not partition.lead(partition_image(6))
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_too_small_an_isr_refuses_acks_all_before_anything_is_written(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager, replicas=(1, 2, 3), isr=(1,), min_isr=2)
+        assert append(partition, required_acks=-1).error is ErrorCode.not_enough_replicas
+        assert partition.log.log_end_offset == 0
+        assert append(partition, required_acks=1).error is ErrorCode.none
+        assert partition.high_watermark == 0
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_a_commit_waits_for_the_followers_in_the_isr(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager, replicas=(1, 2), isr=(1, 2), min_isr=2)
+        partition.set_followers([FollowerState(2, 0, True)], isr_size=2)
+        first = partition.commit(append(partition, required_acks=-1).last_offset)
+        second = partition.commit(append(partition, required_acks=-1).last_offset)
+        assert first is not None
+        assert second is not None
+        partition.set_followers([FollowerState(2, 1, True)], isr_size=2)
+        assert (first.done(), second.done()) == (True, False)
+        partition.set_followers([FollowerState(2, 2, True)], isr_size=1)
+        assert (partition.high_watermark, second.done()) == (1, False)
+        partition.set_followers([FollowerState(2, 2, True)], isr_size=2)
+        await second
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_whoever_waits_is_told_when_leadership_is_lost(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition, poll = await leader(manager, replicas=(1, 2), isr=(1, 2)), Poll()
+        partition.set_followers([FollowerState(2, 0, True)], isr_size=2)
+        committed = partition.commit(append(partition).last_offset)
+        assert committed is not None
+        partition.add_fetch_waiter(poll)
+        partition.resign(ErrorCode.not_leader_or_follower, "another broker leads")
+        with pytest.raises(PartitionError) as refused:
+            await committed
+        assert refused.value.error is ErrorCode.not_leader_or_follower
+        assert poll.high_watermarks == [0]
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_a_directory_that_stalls_writes_through_threads_in_order(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager)
+        health = manager.health_of(partition.log)
+        for _ in range(SLOW_WRITES):
+            manager.write_stalled(health, manager.now())
+        buffers = [batch(b"v%d" % index) for index in range(20)]
+        answers = [partition.append(buffer) for buffer in buffers]
+        for buffer in buffers:
+            buffer[:] = bytes(len(buffer))
+        results = [await answer for answer in answers if isinstance(answer, asyncio.Future)]
+        assert [result.base_offset for result in results] == list(range(20))
+        assert offsets_in(partition.log) == [(index, index) for index in range(20)]
+        assert partition.high_watermark == 20
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_a_threaded_write_that_finds_the_disk_full_leaves_no_trace(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        files = FaultyFiles()
+        manager = await opened(tmp_path, files=files)
+        partition = await leader(manager)
+        append(partition)
+        health = manager.health_of(partition.log)
+        for _ in range(SLOW_WRITES):
+            manager.write_stalled(health, manager.now())
+        files.write_short(20)
+        answers = [partition.append(batch(b"x")), partition.append(batch(b"y"))]
+        for answer in answers:
+            assert isinstance(answer, asyncio.Future)
+            with pytest.raises(DiskFullError):
+                await answer
+        assert offsets_in(partition.log) == [(0, 0)]
+        await until(lambda: health.refusal is None)
+        again = partition.append(batch(b"z"))
+        assert isinstance(again, asyncio.Future)
+        assert (await again).base_offset == 1
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_writes_leave_the_threads_when_the_disk_is_quick_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager)
+        health = manager.health_of(partition.log)
+        for _ in range(SLOW_WRITES):
+            manager.write_stalled(health, 0.0)
+        answer = partition.append(batch(b"v"))
+        assert isinstance(answer, asyncio.Future)
+        await answer
+        assert health.calm_down(1000.0)
+        late = partition.append(batch(b"w"))
+        if isinstance(late, asyncio.Future):
+            late = await late
+        assert late.base_offset == 1
+        await asyncio.sleep(0)
+        assert append(partition).base_offset == 2
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_a_coordinator_replays_every_batch_up_to_the_high_watermark(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager, topic_config(segment_bytes=300))
+        for index in range(10):
+            append(partition, b"v%d" % index)
+        assert len(partition.log.segments) > 2
+        seen: list[int] = []
+        assert await partition.replay(0, lambda view: seen.append(int.from_bytes(view[:8], "big"))) == 10
+        assert seen == list(range(10))
+        seen.clear()
+        assert await partition.replay(7, lambda view: seen.append(int.from_bytes(view[:8], "big"))) == 10
+        assert seen == [7, 8, 9]
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_an_idle_partition_is_small(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager)
+        assert not hasattr(partition, "__dict__")
+        assert not hasattr(partition.log, "__dict__")
+        assert partition._commits is None
+        assert partition._fetches is None
+        assert partition._writer is None
+        await manager.stop()
+
+    run(scenario())
