@@ -23,7 +23,6 @@ def _find_sync_file_range() -> Callable[[int, int, int, int], int] | None:
 class PosixFiles:
     """Implements `odradek.host.FileSystem` on the operating system."""
 
-    open = staticmethod(os.open)
     close = staticmethod(os.close)
     preadv = staticmethod(os.preadv)
     pwritev = staticmethod(os.pwritev)
@@ -38,6 +37,9 @@ class PosixFiles:
 
     def __init__(self) -> None:
         self._sync_file_range = _find_sync_file_range()
+
+    def open(self, path: str, flags: int, mode: int = 0o644) -> int:
+        return os.open(path, flags, mode)
 
     def size(self, fd: int) -> int:
         return os.fstat(fd).st_size

@@ -14,5 +14,5 @@ class LogSettings:
     replica_high_watermark_checkpoint_interval_ms: int = 5_000
     num_recovery_threads_per_data_dir: int = 2
     odradek_disk_reserve_bytes: int = 64 << 20
-    open_files_max: int = 512
+    odradek_open_files_max: int = 512
     """Descriptors of segments and indexes kept open at a time."""
