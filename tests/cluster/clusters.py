@@ -20,7 +20,13 @@ _seeds = itertools.count()
 
 
 def new_cluster(
-    store: MetadataStore, broker_id: int = 0, *, rack: str | None = None, config: Mapping[str, object] | None = None
+    store: MetadataStore,
+    broker_id: int = 0,
+    *,
+    rack: str | None = None,
+    config: Mapping[str, object] | None = None,
+    cluster_name: str = "default",
+    directory_id: str | None = None,
 ) -> Cluster:
     """Not started yet. The data directory is named after the broker."""
     host = Host(PosixFiles(), SystemClock(), random.Random(next(_seeds)), boot_id="boot")
@@ -33,7 +39,8 @@ def new_cluster(
         broker_id,
         endpoints,
         rack,
-        directory_id=f"directory-{broker_id}",
+        cluster_name,
+        directory_id=directory_id or f"directory-{broker_id}",
     )
 
 
