@@ -129,13 +129,12 @@ def _ended(error: CommandError) -> int:
 
 
 def _usage(error: Any) -> int:
-    context = error.ctx
-    path = context.command_path if context else "odradek"
-    message = " ".join(error.format_message().split())
-    if not message and context:
-        # A command group named alone: its help has been asked for, in effect.
-        sys.stderr.write(context.get_help() + "\n")
+    message = error.format_message()
+    if "\n" in message or not message:
+        # A command group named alone: the message is its help, or empty when Rich has printed that already.
+        sys.stderr.write(message and message + "\n")
         return int(ExitCode.USAGE)
+    path = error.ctx.command_path if error.ctx else "odradek"
     ending = "" if message.endswith((".", "?")) else "."
     sys.stderr.write(f"{path}: {message}{ending} Try `{path} --help`.\n")
     return int(ExitCode.USAGE)

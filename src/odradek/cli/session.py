@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
@@ -32,6 +32,8 @@ class Session:
 
     bootstrap: str
     json: bool
+    # librdkafka cancels what a client was asked when the object is collected: keep it until the command ends.
+    _clients: list[Any] = field(default_factory=list, repr=False)
 
     @classmethod
     def of(cls, ctx: typer.Context, bootstrap: str | None, as_json: bool) -> Session:
@@ -45,7 +47,9 @@ class Session:
         from odradek.cli.kafka import AdminClient
 
         self.require_broker()
-        return AdminClient(self._client_config())
+        admin = AdminClient(self._client_config())
+        self._clients.append(admin)
+        return admin
 
     def producer(self, **config: Any) -> Producer:
         """A producer with the given librdkafka settings added."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from odradek.broker.options import ReadyInfo, StartOptions
-from odradek.cli.errors import ExitCode, UsageError
+from odradek.cli.errors import CommandError, UsageError
 from odradek.cli.options import AsJson
 from odradek.cli.pairs import parse_pairs
 
@@ -60,9 +60,13 @@ def start(
     )
     json_wanted = as_json or bool(getattr(ctx.obj, "json", False))
     _require_supported_system()
-    from odradek.broker import server
+    from odradek.broker.server import StartError, run
 
-    raise typer.Exit(server.run(options, _write_ready_json if json_wanted else _write_ready))
+    try:
+        code = run(options, _write_ready_json if json_wanted else _write_ready)
+    except StartError as error:
+        raise CommandError(str(error)) from error
+    raise typer.Exit(code)
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> str:
@@ -72,10 +76,9 @@ def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> str:
 
 
 def _require_supported_system() -> None:
+    # Before the broker's modules: they import what Windows does not have.
     if sys.platform == "win32":
-        from odradek.cli.errors import CommandError
-
-        raise CommandError("Windows is not supported: run it in WSL2", ExitCode.FAILED)
+        raise CommandError("Windows is not supported: run it in WSL2")
 
 
 def _write_ready(info: ReadyInfo) -> None:
