@@ -1,0 +1,323 @@
+"""One client's connection: bytes in, frames to the router, responses out in the order of their requests.
+
+All connections read into one shared buffer: whole frames are served where they lie and answered together with one
+write, so an idle connection holds no buffer. Only what is left of a frame not yet whole moves to a buffer of its own,
+which grows with what arrives, whatever size was announced. Requests whose responses wait are bounded in number; past
+the bound, or while the client does not read, nothing more is served and then nothing more is read.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+from odradek.broker.buffers import RECEIVE_SIZE
+from odradek.broker.delayed import DelayedResponse, PooledResponse
+from odradek.wire.apis import FETCH
+from odradek.wire.errors import MalformedRequestError
+from odradek.wire.frame import REQUEST_START, SIZE
+
+if TYPE_CHECKING:
+    from odradek.broker.connections import Connections
+
+logger = logging.getLogger(__name__)
+
+REQUESTS_IN_FLIGHT_MAX = 256
+"""Requests of one connection whose responses may wait at a time."""
+
+UNSENT_BYTES_MAX = 1 << 20
+"""Of responses that the client has not taken: past it no more of its requests are served."""
+
+ADOPTED_MIN = RECEIVE_SIZE // 16
+"""Bytes of an unfinished frame from which on the shared buffer itself is kept, rather than the bytes copied."""
+
+EXACT_MIN = 64 << 10
+"""A frame larger than this is read up to its end, so that the next one begins a buffer and need not be moved."""
+
+SIZE_BYTES = SIZE.size
+
+
+class Connection(asyncio.BufferedProtocol):
+    """See the module. Made for each accepted connection by a listener."""
+
+    __slots__ = (
+        "_connections", "_filled", "_frame", "_largest", "_lent", "_limit", "_needed", "_queue", "_start", "_view",
+        "client_software_name", "client_software_version", "has_fetch", "is_closed", "is_reading_paused", "is_serving",
+        "is_writing_paused", "last_active", "listener", "peer_host", "peer_port", "transport",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+
+    def __init__(self, connections: "Connections", listener: str) -> None:
+        self._connections = connections
+        self.listener = listener
+        self.peer_host = ""
+        self.peer_port = 0
+        self.client_software_name = self.client_software_version = "unknown"
+        self.last_active = connections.loop.time()
+        self.is_closed = self.is_serving = self.is_reading_paused = self.is_writing_paused = False
+        self.has_fetch = False
+        """A fetch waits: the next one is not begun before it is answered."""
+        self._queue: deque[DelayedResponse | bytes | PooledResponse] = deque()
+        self._lent: list[bytearray] = []
+        """Buffers given to the transport, not yet known to be sent."""
+        self._frame: bytearray | None = None
+        """Own buffer; bytes [_start:_filled] are unserved, the first frame ends at _needed, reading stops at _limit."""
+        self._view = connections.receive_view
+        self._start = self._filled = self._needed = self._limit = 0
+        self._largest = RECEIVE_SIZE
+        """Size up to which this client's announcements are believed."""
+
+    # -- asyncio's callbacks --------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self.peer_host, self.peer_port = str(peer[0]), int(peer[1])
+        self.transport.set_write_buffer_limits(high=UNSENT_BYTES_MAX, low=0)
+        refusal = self._connections.add(self)
+        if refusal is not None:
+            self.close(refusal)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if self._frame is None:
+            return self._connections.receive_view
+        return self._view[self._filled : self._limit]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.last_active = self._connections.loop.time()
+        if self._frame is None:
+            self._consume(self._connections.receive_view, 0, nbytes)
+            return
+        self._filled = filled = self._filled + nbytes
+        if filled >= self._needed:
+            self._consume(self._view, self._start, filled)
+        elif filled == self._limit:
+            self._keep(self._view, self._start, filled)
+
+    def pause_writing(self) -> None:
+        self.is_writing_paused = True
+
+    def resume_writing(self) -> None:
+        self.is_writing_paused = False
+        self.last_active = self._connections.loop.time()
+        self.reclaim()
+        self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_closed = True
+        self._release_frame()
+        for buffer in self._lent:
+            self._connections.pool.drop(buffer)
+        self._lent.clear()
+        for entry in self._queue:
+            if isinstance(entry, DelayedResponse):
+                entry.cancel()
+            elif isinstance(entry, PooledResponse):
+                self._connections.pool.drop(entry.buffer)
+        self._queue.clear()
+        self._connections.remove(self)
+
+    # -- what others ask of it ------------------------------------------------------------------------------------
+
+    @property
+    def peer(self) -> str:
+        return f"{self.peer_host}:{self.peer_port}"
+
+    @property
+    def is_waiting(self) -> bool:
+        """A response is awaited, and the client is taking those it got."""
+        return bool(self._queue) and not self.is_writing_paused
+
+    def completed(self, delayed: DelayedResponse) -> None:
+        """Its response is there: send it when it is its turn."""
+        if self.is_closed:
+            if isinstance(delayed.response, PooledResponse):
+                self._connections.pool.give(delayed.response.buffer)
+            return
+        if not self.is_serving:
+            self._send_completed([])
+            self._go_on()
+
+    def unblocked(self) -> None:
+        """A request that held back later ones no longer does."""
+        self._go_on()
+
+    def close(self, reason: str) -> None:
+        """Close after what was written has been sent; no more requests are served."""
+        if not self.is_closed:
+            self.is_closed = True
+            logger.info("closing the connection from %s: %s", self.peer, reason)
+            if not self.is_serving:
+                self.transport.close()
+
+    def failed(self, error: BaseException) -> None:
+        """A handler raised what nobody foresaw: the client is disconnected, as it cannot be answered."""
+        logger.error("a request from %s failed", self.peer, exc_info=error)
+        self.close("its request failed")
+
+    def reclaim(self) -> None:
+        """Give back the buffers of responses that have been sent."""
+        if self._lent and self.transport.get_write_buffer_size() == 0:
+            for buffer in self._lent:
+                self._connections.pool.give(buffer)
+            self._lent.clear()
+
+    def resume_reading(self) -> None:
+        """There is room for received bytes again."""
+        if self.is_reading_paused and not self.is_closed:
+            self.is_reading_paused = False
+            self.transport.resume_reading()
+
+    # -- requests -------------------------------------------------------------------------------------------------
+
+    def _consume(self, view: memoryview, position: int, end: int) -> None:
+        position = self._serve(view, position, end)
+        if position == end:
+            if self._frame is not None:
+                self._release_frame()
+        else:
+            self._keep(view, position, end)
+
+    def _serve(self, view: memoryview, position: int, end: int) -> int:
+        """Serve the whole frames there and write their responses; where the first frame not served begins."""
+        if self._lent:
+            self.reclaim()
+        connections, queue = self._connections, self._queue
+        size_max, serve, unpack = connections.request_size_max, connections.serve, SIZE.unpack_from
+        responses: list[bytes | PooledResponse] = []
+        self.is_serving = True
+        try:
+            while end - position >= SIZE_BYTES:
+                (size,) = unpack(view, position)
+                if not REQUEST_START.size <= size <= size_max:
+                    raise MalformedRequestError(f"a request of {size} bytes")
+                start = position + SIZE_BYTES
+                after = start + size
+                if after > end or ((queue or self.is_writing_paused) and self._is_blocked(view, start)):
+                    break
+                response = serve(self, view, start, after)
+                position = after
+                if response is None:
+                    if self.is_closed:
+                        break
+                    continue
+                if isinstance(response, DelayedResponse) or queue:
+                    queue.append(response)
+                else:
+                    responses.append(response)
+        except MalformedRequestError as error:
+            self.close(str(error))
+        except Exception as error:
+            self.failed(error)
+        if responses or queue:
+            self._send_completed(responses)
+        self.is_serving = False
+        if self.is_closed:
+            self.transport.close()
+            return end
+        return position
+
+    def _is_blocked(self, view: memoryview, start: int) -> bool:
+        """Whether the request there has to wait."""
+        queue = self._queue
+        if self.is_writing_paused or self.is_closed or len(queue) >= REQUESTS_IN_FLIGHT_MAX:
+            return True
+        last = queue[-1]
+        if isinstance(last, DelayedResponse) and last.exclusive and not last.is_done:
+            return True
+        return self.has_fetch and view[start] == 0 and view[start + 1] == FETCH
+
+    def _go_on(self) -> None:
+        """What held requests back may be over: serve those that have arrived, then read on."""
+        if self._frame is None or self.is_closed or self.is_serving:
+            return
+        if self._filled >= self._needed:
+            self._consume(self._view, self._start, self._filled)
+        if self._frame is None or self._filled < self._needed:
+            self._connections.read_on(self)
+
+    # -- responses ------------------------------------------------------------------------------------------------
+
+    def _send_completed(self, responses: list[bytes | PooledResponse]) -> None:
+        """Write these and then those at the head of the queue that are there, with as few writes as can be."""
+        queue = self._queue
+        while queue:
+            entry = queue[0]
+            if isinstance(entry, DelayedResponse):
+                if not entry.is_done:
+                    break
+                if entry.response is not None:
+                    responses.append(entry.response)
+            else:
+                responses.append(entry)
+            queue.popleft()
+        small: list[bytes] = []
+        for response in responses:
+            if isinstance(response, PooledResponse):
+                self._write(small)
+                small = []
+                self._lent.append(response.buffer)
+                self.transport.write(memoryview(response.buffer)[: response.size])
+            else:
+                small.append(response)
+        self._write(small)
+
+    def _write(self, frames: list[bytes]) -> None:
+        if frames:
+            self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    # -- the own buffer -------------------------------------------------------------------------------------------
+
+    def _keep(self, view: memoryview, position: int, end: int) -> None:
+        """Keep what is unserved, with room for more of its first frame."""
+        tail = end - position
+        size = SIZE_BYTES + SIZE.unpack_from(view, position)[0] if tail >= SIZE_BYTES else SIZE_BYTES
+        if self._frame is None:
+            self._keep_shared(view, position, end, size)
+        elif size > len(self._frame) - position:
+            self._move(view, position, end, size)
+        else:
+            self._start, self._filled = position, end
+        assert self._frame is not None
+        self._needed = self._start + size
+        self._limit = min(self._needed, len(self._frame)) if size > EXACT_MIN else len(self._frame)
+        if self._filled >= self._needed or self._filled == self._limit:
+            self._pause_reading()
+
+    def _keep_shared(self, view: memoryview, position: int, end: int, size: int) -> None:
+        connections, tail = self._connections, end - position
+        if tail >= ADOPTED_MIN and size <= len(view) - position:
+            self._frame, self._view = connections.take_receive_buffer(), view
+            self._start, self._filled = position, end
+        else:
+            self._move(view, position, end, size)
+        if connections.is_over_limit(self):
+            self._pause_reading()
+
+    def _move(self, view: memoryview, position: int, end: int, size: int) -> None:
+        """Into another buffer: as large as the frame if the size is believed, else twice what has arrived."""
+        connections, old, tail = self._connections, self._frame, end - position
+        room = max(tail, size if size <= self._largest else min(size, max(self._largest, 2 * tail)))
+        if old is not None and room <= len(old):
+            view[:tail] = view[position:end]
+        else:
+            self._frame = connections.take_frame(room)
+            self._view = memoryview(self._frame)
+            self._view[:tail] = view[position:end]
+            if old is not None:
+                connections.give_frame(old)
+        self._start, self._filled = 0, tail
+
+    def _release_frame(self) -> None:
+        frame, self._frame = self._frame, None
+        if frame is not None:
+            self._largest = max(RECEIVE_SIZE, len(frame))
+            self._view = self._connections.receive_view
+            self._connections.frame_served(self, frame)
+
+    def _pause_reading(self) -> None:
+        if not self.is_reading_paused and not self.is_closed:
+            self.is_reading_paused = True
+            self.transport.pause_reading()

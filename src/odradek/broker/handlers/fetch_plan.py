@@ -1,0 +1,234 @@
+"""What a fetch finds: for each partition an error, nothing new, or a range of bytes in its log. Nothing is read yet."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from kio.schema.errors import ErrorCode
+
+from odradek.broker.fetch_sessions import CachedPartition, Key
+from odradek.broker.handlers.data_host import DataHost
+from odradek.log.errors import LogError, OffsetOutOfRangeError
+from odradek.replication.partition import Partition
+from odradek.wire.fetch import FetchPartition, PartitionResult
+from odradek.wire.produce import TopicKey
+
+if TYPE_CHECKING:
+    from odradek.log.reading import ReadRange
+
+READ_COMMITTED = 1
+FIRST_WITH_STORAGE_ERROR = 6
+FIRST_WITH_ZSTD = 10
+FIRST_WITH_LEADER_EPOCHS = 9
+_NONE = ErrorCode.none
+
+UNRESOLVED = (
+    ErrorCode.unknown_topic_or_partition,
+    ErrorCode.unknown_topic_id,
+    ErrorCode.inconsistent_topic_id,
+)
+"""Partitions that do not exist are answered, but no reason to answer before the wait is over."""
+
+Wanted = tuple[TopicKey, FetchPartition, CachedPartition | None]
+
+
+class FetchLimits:
+    """What of a request decides how much is read."""
+
+    __slots__ = ("is_follower", "isolation_level", "max_bytes", "version")
+
+    def __init__(self, version: int, isolation_level: int, max_bytes: int, is_follower: bool) -> None:
+        self.version = version
+        self.isolation_level = isolation_level
+        self.max_bytes = max_bytes
+        self.is_follower = is_follower
+
+
+class PlannedRead:
+    """One partition. `read` and `is_cold` (the search has to wait for the disk) are only set when there is something.
+
+    Whoever uses the plan releases each `read`.
+    """
+
+    __slots__ = (
+        "error",
+        "is_cold",
+        "is_one_batch",
+        "key",
+        "limit",
+        "partition",
+        "read",
+        "result",
+        "upper_offset",
+        "wanted",
+    )
+
+    def __init__(self, key: Key, wanted: FetchPartition, partition: Partition | None, result: PartitionResult) -> None:
+        self.key = key
+        self.wanted = wanted
+        self.partition = partition
+        self.result = result
+        self.read: ReadRange | None = None
+        self.is_cold = False
+        self.limit = 0
+        self.upper_offset = 0
+        self.is_one_batch = False
+        """Whether the first batch is given whole, whatever the limit."""
+
+    @property
+    def size(self) -> int:
+        return self.read.length if self.read is not None else 0
+
+    def fail(self, error: ErrorCode) -> None:
+        """Answer an error and no records."""
+        self.result = PartitionResult(self.wanted.partition, error)
+
+
+class FetchPlan:
+    """Every partition of a request, in order."""
+
+    __slots__ = ("has_cold", "is_final", "readable_bytes", "reads")
+
+    def __init__(self) -> None:
+        self.reads: dict[Key, PlannedRead] = {}
+        self.readable_bytes = 0
+        self.is_final = False
+        """Some partition has news that must not wait: an error, a diverging epoch, or old records."""
+        self.has_cold = False
+
+    def release(self) -> None:
+        """Give up all ranges."""
+        for planned in self.reads.values():
+            if planned.read is not None:
+                planned.read.release()
+                planned.read = None
+
+
+def make_plan(broker: DataHost, wanted: Iterable[Wanted], limits: FetchLimits) -> FetchPlan:
+    """Look at each partition as it is now."""
+    plan = FetchPlan()
+    left, is_one_batch = limits.max_bytes, True
+    for key, each, cached in wanted:
+        planned = _assess(broker, key, each, cached, limits)
+        plan.reads[planned.key] = planned
+        result = planned.result
+        if result.error_code or result.diverging is not None:
+            plan.is_final = plan.is_final or ErrorCode(result.error_code) not in UNRESOLVED
+            continue
+        if planned.upper_offset <= each.fetch_offset:
+            continue
+        planned.limit = min(max(each.max_bytes, 0), max(left, 0))
+        planned.is_one_batch = is_one_batch
+        if not planned.limit and not is_one_batch:
+            continue
+        _locate(planned)
+        if planned.is_cold:
+            plan.has_cold = plan.is_final = True
+            left -= planned.limit
+        elif planned.read is not None:
+            plan.readable_bytes += planned.size
+            left -= planned.size
+            is_one_batch = is_one_batch and not planned.size
+        else:
+            plan.is_final = True
+    return plan
+
+
+def _assess(
+    broker: DataHost, key: TopicKey, wanted: FetchPartition, cached: CachedPartition | None, limits: FetchLimits
+) -> PlannedRead:
+    """Whether the partition can be read, and up to where."""
+    place = (key, wanted.partition)
+    if type(key) is str:
+        partition = broker.replicas.partition(key, wanted.partition)
+    else:
+        partition = broker.replicas.partition_by_id(key, wanted.partition)  # type: ignore[arg-type]
+    if type(partition) is not Partition:
+        error = _unresolved_error(broker, partition, wanted, cached, limits)  # type: ignore[arg-type]
+        return PlannedRead(place, wanted, None, PartitionResult(wanted.partition, error, aborted=()))
+    if cached is not None:
+        cached.name = partition.topic
+    error = _refusal(partition, wanted, limits)
+    if error is not _NONE:
+        return PlannedRead(place, wanted, partition, PartitionResult(wanted.partition, error))
+    diverging = _diverging_epoch(partition, wanted)
+    read_committed = limits.isolation_level == READ_COMMITTED
+    stable = partition.last_stable_offset
+    result = PartitionResult(
+        wanted.partition, 0, partition.high_watermark, stable, partition.log_start_offset,
+        () if read_committed else None, diverging,
+    )  # fmt: skip
+    planned = PlannedRead(place, wanted, partition, result)
+    planned.upper_offset = stable if read_committed else partition.high_watermark
+    return planned
+
+
+def _unresolved_error(
+    broker: DataHost, error: ErrorCode, wanted: FetchPartition, cached: CachedPartition | None, limits: FetchLimits
+) -> ErrorCode:
+    if error is ErrorCode.kafka_storage_error and limits.version < FIRST_WITH_STORAGE_ERROR:
+        return ErrorCode.not_leader_or_follower
+    if error is ErrorCode.unknown_topic_id and cached is not None and cached.name is not None:
+        exists = broker.cluster.image.partition(cached.name, wanted.partition) is not None
+        return ErrorCode.inconsistent_topic_id if exists else ErrorCode.unknown_topic_or_partition
+    return error
+
+
+def _refusal(partition: Partition, wanted: FetchPartition, limits: FetchLimits) -> ErrorCode:
+    """Why the partition's leader does not let this be read (KIP-320; offsets); none when it does."""
+    if wanted.current_leader_epoch >= 0:
+        if wanted.current_leader_epoch < partition.leader_epoch:
+            return ErrorCode.fenced_leader_epoch
+        if wanted.current_leader_epoch > partition.leader_epoch:
+            return ErrorCode.unknown_leader_epoch
+    if limits.is_follower:
+        has_epoch = wanted.current_leader_epoch >= 0
+        return ErrorCode.unknown_leader_epoch if has_epoch else ErrorCode.not_leader_or_follower
+    if limits.version < FIRST_WITH_ZSTD and partition.log.config.compression_type == "zstd":
+        return ErrorCode.unsupported_compression_type
+    if not partition.log_start_offset <= wanted.fetch_offset <= partition.log.log_end_offset:
+        return ErrorCode.offset_out_of_range
+    return _NONE
+
+
+def _diverging_epoch(partition: Partition, wanted: FetchPartition) -> tuple[int, int] | None:
+    """Epoch and end offset from which on the reader's records are not the leader's (KIP-595)."""
+    if wanted.last_fetched_epoch < 0:
+        return None
+    epoch, end_offset = partition.log.end_offset_for_epoch(wanted.last_fetched_epoch)
+    if epoch >= 0 and (epoch < wanted.last_fetched_epoch or end_offset < wanted.fetch_offset):
+        return epoch, end_offset
+    return None
+
+
+def _locate(planned: PlannedRead) -> None:
+    assert planned.partition is not None
+    try:
+        planned.read = planned.partition.log.locate(
+            planned.wanted.fetch_offset,
+            planned.limit,
+            upper_offset=planned.upper_offset,
+            minimum_one_batch=planned.is_one_batch,
+        )
+        planned.is_cold = planned.read is None
+    except OffsetOutOfRangeError:
+        planned.fail(ErrorCode.offset_out_of_range)
+    except LogError:
+        planned.fail(ErrorCode.kafka_storage_error)
+
+
+async def locate_cold(plan: FetchPlan) -> None:
+    """Search where the search had to wait for the disk."""
+    for planned in plan.reads.values():
+        if not planned.is_cold or planned.partition is None:
+            continue
+        try:
+            planned.read = await planned.partition.log.locate_cold(
+                planned.wanted.fetch_offset,
+                planned.limit,
+                upper_offset=planned.upper_offset,
+                minimum_one_batch=planned.is_one_batch,
+            )
+        except OffsetOutOfRangeError:
+            planned.fail(ErrorCode.offset_out_of_range)
+        except LogError:
+            planned.fail(ErrorCode.kafka_storage_error)

@@ -1,0 +1,38 @@
+"""OffsetForLeaderEpoch (API key 23), versions 2-4.
+
+2: current leader epoch, throttle time (KIP-320). 3: replica id, which decides nothing while only leaders answer.
+4: flexible.
+"""
+
+from typing import Any
+
+from kio.schema.errors import ErrorCode
+
+from odradek.broker.call import Call
+from odradek.broker.handlers.data_host import DataHost
+from odradek.broker.handlers.leader_epoch import leader
+from odradek.replication.partition import Partition
+
+
+def handle(broker: DataHost, call: Call) -> Any:
+    types = call.types
+    topics = tuple(
+        types.OffsetForLeaderTopicResult(
+            topic=topic.topic,
+            partitions=tuple(_partition(broker, call, topic.topic, each) for each in topic.partitions),
+        )
+        for topic in call.request.topics
+    )
+    return types.OffsetForLeaderEpochResponse(topics=topics)
+
+
+def _partition(broker: DataHost, call: Call, topic: str, asked: Any) -> Any:
+    error, epoch, end_offset = ErrorCode.none, -1, -1
+    partition = leader(broker, topic, asked.partition, asked.current_leader_epoch)
+    if isinstance(partition, Partition):
+        epoch, end_offset = partition.log.end_offset_for_epoch(asked.leader_epoch)
+    else:
+        error = partition
+    return call.types.EpochEndOffset(
+        error_code=error, partition=asked.partition, leader_epoch=epoch, end_offset=end_offset
+    )

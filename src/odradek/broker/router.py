@@ -1,0 +1,102 @@
+"""From a request's first bytes to its handler.
+
+Produce and Fetch go straight to their hand-written codecs. Every other API is read and written by kio; its handler
+module is imported when the first request for it comes. A handler answers at once or is a coroutine, which runs as a
+task while the connection's next requests wait.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from odradek.broker.call import Call
+from odradek.broker.delayed import DelayedResponse, Response, TaskResponse
+from odradek.wire import messages
+from odradek.wire.apis import API_VERSIONS, BY_KEY, FETCH, FIRST_PRODUCE_VERSION, PRODUCE
+from odradek.wire.errors import MalformedRequestError
+from odradek.wire.frame import RequestHeader, read_request_header
+
+if TYPE_CHECKING:
+    from odradek.broker.broker import Broker
+    from odradek.broker.connection import Connection
+
+Handler = Callable[["Broker", Call], Any]
+
+
+class Router:
+    """`serve` is what connections call."""
+
+    def __init__(self, broker: "Broker") -> None:
+        self._broker = broker
+        self._handlers: dict[int, Handler] = {}
+
+    def serve(self, connection: "Connection", view: memoryview, start: int, end: int) -> Response | DelayedResponse:
+        """Answer the request in view[start:end]. Raises MalformedRequestError: the connection is to be closed."""
+        header = read_request_header(view, start, end)
+        api_key, version = header.api_key, header.version
+        if api_key == PRODUCE and FIRST_PRODUCE_VERSION <= version <= BY_KEY[PRODUCE].max_version:
+            return self._produce(connection, header, view, end)
+        if api_key == FETCH and BY_KEY[FETCH].has(version):
+            return self._fetch(connection, header, view, end)
+        return self._serve_by_kio(connection, header, view, end)
+
+    def _serve_by_kio(
+        self, connection: "Connection", header: RequestHeader, view: memoryview, end: int
+    ) -> Response | DelayedResponse:
+        api_key, version = header.api_key, header.version
+        api = BY_KEY.get(api_key)
+        if api is None:
+            raise MalformedRequestError(f"API key {api_key} is unknown")
+        if api_key == API_VERSIONS and not api.has(version):
+            from odradek.broker.handlers.api_versions import refuse_version
+
+            return refuse_version(header.correlation_id)
+        if not api.has(version) or api_key == PRODUCE:
+            raise MalformedRequestError(f"version {version} of {api.name} is not supported")
+        request = messages.read_body(api_key, version, view, header.body, end)
+        types = messages.types(api_key, version)
+        call = Call(
+            request, api_key, version, header.correlation_id, header.client_id, connection.peer_host,
+            connection.listener, types, connection,
+        )  # fmt: skip
+        answer = self._handler(api_key)(self._broker, call)
+        encode = partial(messages.write_response, api_key, version, header.correlation_id)
+        if asyncio.iscoroutine(answer):
+            return TaskResponse(connection, self._broker.loop, answer, encode)
+        return encode(answer)
+
+    def _handler(self, api_key: int) -> Handler:
+        handler = self._handlers.get(api_key)
+        if handler is None:
+            module = import_module(f"odradek.broker.handlers.{BY_KEY[api_key].name}")
+            handler = self._handlers[api_key] = module.handle
+        return handler
+
+    def preload(self) -> None:
+        """Import what nearly every client needs first; called once the ports are open."""
+        for api_key, versions in PRELOADED.items():
+            self._handler(api_key)
+            for version in versions:
+                messages.preload(api_key, version)
+
+    def _produce(
+        self, connection: "Connection", header: RequestHeader, view: memoryview, end: int
+    ) -> Response | DelayedResponse:
+        from odradek.broker.handlers import produce
+
+        self._produce = partial(produce.serve, self._broker)  # type: ignore[method-assign]
+        return self._produce(connection, header, view, end)
+
+    def _fetch(
+        self, connection: "Connection", header: RequestHeader, view: memoryview, end: int
+    ) -> Response | DelayedResponse:
+        from odradek.broker.handlers import fetch
+
+        self._fetch = partial(fetch.serve, self._broker)  # type: ignore[method-assign]
+        return self._fetch(connection, header, view, end)
+
+
+PRELOADED = {API_VERSIONS: (3, 4), 3: (12, 13)}
+"""Versions of ApiVersions and Metadata that current clients begin with."""
