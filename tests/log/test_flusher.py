@@ -130,6 +130,7 @@ def test_a_directory_entry_that_cannot_be_synced_is_a_failure(tmp_path: Path) ->
         manager = await opened(tmp_path, files=files)
         (log,) = await create(manager, keys("flights", 1))
         append(log, batch(b"a"))
+        log.roll(manager.time_ms())
         files.fail("sync_directory")
         with pytest.raises(DirectoryFailedError):
             await manager.flusher.flush(log)

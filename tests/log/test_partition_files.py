@@ -38,9 +38,11 @@ def steps_of(disk: Disk, action: Callable[[FileSystem], object]) -> int:
     return disk.steps - before
 
 
-def put(files: FileSystem, path: str) -> None:
-    """Make an empty file."""
-    files.close(files.open(path, 0o102))
+def put(files: FileSystem, path: str, content: bytes = b"") -> None:
+    """Make a file."""
+    fd = files.open(path, 0o102)
+    files.pwritev(fd, [content], 0)
+    files.close(fd)
 
 
 def test_what_was_created_is_found() -> None:
@@ -133,7 +135,7 @@ def test_another_topic_ids_directory_is_never_taken_over() -> None:
 
 def test_records_without_a_topic_id_are_neither_opened_nor_adopted_nor_removed() -> None:
     files = disk_with(OLD).mount()
-    put(files, f"{ROOT}/{OLD.name}/00000000000000000000.log")
+    put(files, f"{ROOT}/{OLD.name}/00000000000000000000.log", b"records")
     files.unlink(f"{ROOT}/{OLD.name}/partition.metadata")
     found = scan(files, ROOT)
     assert (found.partitions, found.incomplete, found.unidentified) == ([], [], [OLD.name])

@@ -1,12 +1,14 @@
 """Making, setting aside and removing partitions' directories so that a crash at any step leaves a state `scan` knows.
 
-Creation: mkdir, partition.metadata (durable in its directory), sync of the log directory. A crash before the metadata
-is there leaves a directory without records that nothing was promised of: the next scan reports it as incomplete.
+Creation: mkdir, the first segment, partition.metadata (durable in its directory), sync of the log directory. A crash
+before the metadata is there leaves a directory without records that nothing was promised of: the next scan reports it
+as incomplete.
 Deletion: rename to `<name>.<uuid>-delete`, sync of the log directory (only now may a namesake be made), removal of the
 files whenever there is time. Plain functions over the file system; they block and run in the executor.
 """
 
 import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,7 +17,7 @@ from odradek.host.files import FileSystem, read_file, write_atomically
 from odradek.log import partition_metadata
 from odradek.log.directory_names import DELETED_SUFFIX, directory_name, parse_directory_name
 from odradek.log.errors import CorruptFileError
-from odradek.log.paths import LOG_SUFFIX, PARTITION_METADATA_FILE
+from odradek.log.paths import LOG_SUFFIX, PARTITION_METADATA_FILE, path_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ def _create_one(files: FileSystem, path: str, key: PartitionKey) -> None:
     except FileExistsError:
         if _is_complete(files, path, key):
             return
+    # Durable with the metadata: were it lost after a roll, the log would come back without its beginning.
+    files.close(files.open(path_of(path, 0, LOG_SUFFIX), os.O_WRONLY | os.O_CREAT))
     write_atomically(files, f"{path}/{PARTITION_METADATA_FILE}", partition_metadata.encode(key.topic_id))
 
 
@@ -116,8 +120,8 @@ def _is_complete(files: FileSystem, path: str, key: PartitionKey) -> bool:
 
 
 def holds_records(files: FileSystem, path: str) -> bool:
-    """Whether a partition's directory has a segment."""
-    return any(name.endswith(LOG_SUFFIX) for name in files.listdir(path))
+    """Whether a partition's directory has a segment that is not empty."""
+    return any(name.endswith(LOG_SUFFIX) and files.stat(f"{path}/{name}").size for name in files.listdir(path))
 
 
 def set_aside(files: FileSystem, directory: str, renames: Sequence[tuple[str, str]]) -> None:
