@@ -333,7 +333,7 @@ def test_a_store_that_went_back_ends_the_trust_in_the_metadata() -> None:
         cluster = await start(server, config=SHORT_SESSION)
         backup = server.backup()
         await cluster.create_topics([NewTopic("a", 1, 1)])
-        await server.restore(backup)
+        server.restore(backup)
         assert isinstance(await cluster.failed, StoreRegressed)
         await cluster.stop()
 

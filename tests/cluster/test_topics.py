@@ -11,7 +11,7 @@ from kio.schema.errors import ErrorCode
 from odradek.cluster.cluster import Cluster
 from odradek.cluster.image import ClusterImage
 from odradek.cluster.results import NewPartitions, NewTopic
-from odradek.metastore.engine import Limits
+from odradek.metastore.limits import Limits
 from odradek.metastore.memory import Fault, Faults, MemoryServer, MemoryStore
 from odradek.metastore.sqlite import SqliteStore
 from odradek.metastore.store import Compare, Operation, TxnResult

@@ -142,7 +142,7 @@ def test_going_back_to_a_backup_is_noticed_by_whoever_saw_more(stores: Stores) -
         backup = stores.server.backup()
         await txn(store, Put(b"a", b"2"))
         await store.get(b"a")
-        await stores.server.restore(backup)
+        stores.server.restore(backup)
         with pytest.raises(StoreRegressed):
             await store.get(b"a")
         assert await values(await stores.connect()) == {b"a": b"1"}
@@ -159,5 +159,35 @@ def test_a_broker_that_dies_leaves_the_data_and_its_lease(stores: Stores) -> Non
         found, _ = await other.get(b"a")
         assert found is not None
         assert found.lease == lease.id
+
+    run(stores, scenario)
+
+
+def test_the_data_outlives_the_loop_it_was_written_on() -> None:
+    server = MemoryServer()
+
+    async def write_and_die() -> None:
+        store = MemoryStore(server)
+        await store.open()
+        lease = await store.grant(0.05)
+        await txn(store, Put(b"l", b"", lease.id), Put(b"a", b"1"))
+
+    async def come_back() -> None:
+        store = MemoryStore(server)
+        info = await store.open()
+        await batches(store, b"l", info.revision, 2)
+        assert await values(store) == {b"a": b"1"}
+
+    asyncio.run(write_and_die())
+    asyncio.run(come_back())
+
+
+def test_a_lease_without_keys_does_not_keep_the_next_from_ending(stores: Stores) -> None:
+    async def scenario(store: MetadataStore) -> None:
+        await store.grant(0.05)
+        lease = await store.grant(0.1)
+        put = await txn(store, Put(b"a", b"", lease.id))
+        await batches(store, b"a", put.revision, put.revision + 1)
+        assert await values(store) == {}
 
     run(stores, scenario)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odradek.metastore.engine import Limits
+from odradek.metastore.limits import Limits
 from odradek.metastore.memory import MemoryStore
 from odradek.metastore.sqlite import SqliteStore
 from odradek.metastore.sqlite_file import FORMAT, StoreUnusable, refuse_network_file_system

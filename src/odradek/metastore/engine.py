@@ -1,4 +1,4 @@
-"""What the stores of one process share: a queue of requests, group commit, watches and leases, on the event loop.
+"""A store's life on the event loop: a queue of requests, group commit to a journal, watches and leases.
 
 A request is decided against a `Stage`; a whole group of them goes to the `Journal` in one write; when that is durable
 the group is applied and every request gets its own outcome. Everything here runs on the loop, nothing blocks it.
@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from odradek.metastore.keyspace import Keyspace, Stage
+from odradek.metastore.keyspace import Commit, Keyspace, Stage
 from odradek.metastore.leases import Leases
+from odradek.metastore.limits import Limits, check_limits
 from odradek.metastore.store import (
     KV,
     Compare,
@@ -22,32 +23,18 @@ from odradek.metastore.store import (
     Lease,
     LeaseId,
     LeaseLost,
-    LimitExceeded,
     NotApplied,
     Operation,
     OutcomeUnknown,
     Page,
     Progress,
-    Put,
     Revision,
     RevisionBatch,
     TxnResult,
 )
+from odradek.metastore.watching import Changes, follow
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of a store. A transaction's operations are counted as etcd counts them: per list, not in sum."""
-
-    max_operations: int = 128
-    max_bytes: int = 1536 * 1024
-    pending_requests_max: int = 10_000
-    group_requests_max: int = 1_000
-    history_events_max: int = 50_000
-    page_items: int = 1_000
-    keepalives_per_ttl: float = 4.5
 
 
 @dataclass(slots=True)
@@ -93,7 +80,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Request[object]] = deque()
         self._committing = False
-        self._watchers: list[asyncio.Future[None]] = []
+        self._changes = Changes(self._loop)
         self._timer: asyncio.TimerHandle | None = None
         self._idle: asyncio.Future[None] | None = None
         self._closed: str | None = None
@@ -118,37 +105,12 @@ class Engine:
         for start in range(0, max(len(items), 1), size):
             yield Page(tuple(items[start : start + size]), revision)
 
-    async def watch(self, prefix: bytes, after: Revision) -> AsyncIterator[RevisionBatch | Progress]:
-        seen = reported = after
-        while True:
-            self._check_open()
-            commit = self._keyspace.next_commit(seen)
-            if commit is not None:
-                seen = commit.revision
-                if (batch := commit.under(prefix)) is not None:
-                    reported = seen
-                    yield batch
-            elif reported < seen:
-                reported = seen
-                yield Progress(seen)
-            else:
-                await self._next_change()
+    def watch(self, prefix: bytes, after: Revision) -> AsyncIterator[RevisionBatch | Progress]:
+        return follow(prefix, after, self._next_commit, self._changes.next)
 
-    def _next_change(self) -> "asyncio.Future[None]":
-        waiter = self._loop.create_future()
-        self._watchers.append(waiter)
-        waiter.add_done_callback(self._forget_watcher)
-        return waiter
-
-    def _forget_watcher(self, waiter: "asyncio.Future[None]") -> None:
-        if waiter.cancelled():
-            self._watchers.remove(waiter)
-
-    def _wake_watchers(self) -> None:
-        watchers, self._watchers = self._watchers, []
-        for waiter in watchers:
-            if not waiter.done():
-                waiter.set_result(None)
+    def _next_commit(self, after: Revision) -> Commit | None:
+        self._check_open()
+        return self._keyspace.next_commit(after)
 
     # --- requests ---
 
@@ -167,19 +129,11 @@ class Engine:
         self, when: Sequence[Compare], then: Sequence[Operation], otherwise: Sequence[Operation]
     ) -> "_Request[TxnResult]":
         def decide(group: Group) -> TxnResult:
-            succeeded = all(group.stage.holds(compare) for compare in when)
-            operations = then if succeeded else otherwise
-            self._check_leases(operations, group)
-            group.stage.run(operations)
-            return TxnResult(succeeded, group.stage.revision)
+            return group.stage.transact(
+                when, then, otherwise, lambda lease: self._leases.exists(lease) and lease not in group.removed
+            )
 
         return self._submit(decide)
-
-    def _check_leases(self, operations: Sequence[Operation], group: Group) -> None:
-        for operation in operations:
-            lease = operation.lease if isinstance(operation, Put) else 0
-            if lease and (lease in group.removed or not self._leases.exists(lease)):
-                raise LeaseLost(f"lease {lease} is gone")
 
     def _submit(self, decide: Callable[[Group], T]) -> _Request[T]:
         self._check_open()
@@ -239,7 +193,7 @@ class Engine:
             self._closed = f"the metadata store failed: {error}"
             _refuse(requests, OutcomeUnknown(self._closed))
             self._refuse_queue()
-            self._wake_watchers()
+            self._changes.announce()
         self._go_on()
 
     def _apply(self, group: Group) -> None:
@@ -251,7 +205,7 @@ class Engine:
             self._leases.remove(lease_id)
         self._keyspace.apply(group.stage.commits)
         self._arm_lease_timer()
-        self._wake_watchers()
+        self._changes.announce()
 
     def _go_on(self) -> None:
         if self._queue:
@@ -326,7 +280,7 @@ class Engine:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._wake_watchers()
+        self._changes.announce()
 
     def _check_open(self) -> None:
         if self._closed is not None:
@@ -335,33 +289,6 @@ class Engine:
     def _refuse_queue(self) -> None:
         waiting, self._queue = list(self._queue), deque()
         _refuse(waiting, NotApplied(self._closed or "refused"))
-
-
-def check_limits(
-    when: Sequence[Compare], then: Sequence[Operation], otherwise: Sequence[Operation], limits: Limits
-) -> None:
-    """Raises LimitExceeded; ValueError when a transaction names a key twice, which has no meaning."""
-    most = max(len(when), len(then), len(otherwise))
-    if most > limits.max_operations:
-        raise LimitExceeded(f"{most} operations in a transaction, at most {limits.max_operations} are allowed")
-    size = sum(len(compare.key) + _operand_size(compare) for compare in when)
-    size += sum(len(op.key) + (len(op.value) if isinstance(op, Put) else 0) for op in (*then, *otherwise))
-    if size > limits.max_bytes:
-        raise LimitExceeded(f"{size} bytes in a transaction, at most {limits.max_bytes} are allowed")
-    for operations in (then, otherwise):
-        _check_distinct(operations)
-
-
-def _operand_size(compare: Compare) -> int:
-    return len(compare.operand) if isinstance(compare.operand, bytes) else 8
-
-
-def _check_distinct(operations: Sequence[Operation]) -> None:
-    keys = [operation.key for operation in operations]
-    prefixes = [op.key for op in operations if isinstance(op, Delete) and op.prefix]
-    covered = [key for prefix in prefixes for key in keys if key.startswith(prefix) and key != prefix]
-    if covered or len(set(keys)) != len(keys):
-        raise ValueError(f"a transaction names a key more than once: {covered or keys}")
 
 
 def _answer(requests: list[_Request[object]]) -> None:

@@ -6,7 +6,7 @@ transactions can be decided, written to disk, and only then applied (`Keyspace.a
 
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from odradek.metastore.store import (
@@ -16,12 +16,14 @@ from odradek.metastore.store import (
     Delete,
     Event,
     LeaseId,
+    LeaseLost,
     Operation,
     Put,
     Revision,
     RevisionBatch,
     StoreRegressed,
     Target,
+    TxnResult,
 )
 
 
@@ -171,6 +173,23 @@ class Stage:
         if compare.target is Target.VALUE:
             return item is not None and _relate(item.value, compare.relation, compare.operand)
         return _relate(_numeric(item, compare.target), compare.relation, compare.operand)
+
+    def transact(
+        self,
+        when: Sequence[Compare],
+        then: Sequence[Operation],
+        otherwise: Sequence[Operation],
+        has_lease: Callable[[LeaseId], bool],
+    ) -> TxnResult:
+        """Decide one transaction and stage its writes. Raises LeaseLost, and then nothing is staged."""
+        succeeded = all(self.holds(compare) for compare in when)
+        operations = then if succeeded else otherwise
+        for operation in operations:
+            lease = operation.lease if isinstance(operation, Put) else 0
+            if lease and not has_lease(lease):
+                raise LeaseLost(f"lease {lease} is gone")
+        self.run(operations)
+        return TxnResult(succeeded, self.revision)
 
     def run(self, operations: Sequence[Operation]) -> None:
         """Stage one transaction's writes as the next revision; none when they change nothing."""

@@ -1,24 +1,27 @@
 """A metadata store in memory for tests and simulation, with the ways a remote store can misbehave.
 
-`MemoryServer` holds the data and outlives any broker; each broker opens a `MemoryStore` on it. It uses nothing but
-the event loop it runs on, so it works in virtual time.
+`MemoryServer` holds the data and outlives any broker, also the loop it ran on; each broker opens a `MemoryStore` on
+it. Time is that of the loops, so it works in virtual time.
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from odradek.metastore.engine import Engine, Group, Limits
-from odradek.metastore.keyspace import Keyspace
+from odradek.metastore.keyspace import Commit, Keyspace, Stage
 from odradek.metastore.leases import Leases
+from odradek.metastore.limits import Limits, check_limits
 from odradek.metastore.store import (
     KV,
     Compare,
+    Delete,
     KeepaliveAck,
     Lease,
     LeaseId,
+    LeaseLost,
     NotApplied,
     Operation,
     OutcomeUnknown,
@@ -30,6 +33,7 @@ from odradek.metastore.store import (
     StoreRegressed,
     TxnResult,
 )
+from odradek.metastore.watching import Changes, follow
 
 
 class Fault(Enum):
@@ -71,58 +75,153 @@ class Faults:
         return Fault.NONE
 
 
-class _NoJournal:
-    """Durable at once, but never within the same step of the loop."""
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """A transaction on its way: it arrives at `due`, whether or not whoever sent it still lives."""
 
-    def commit(self, group: Group) -> "asyncio.Future[None]":
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(None)
-        return future
+    due: float
+    when: tuple[Compare, ...]
+    then: tuple[Operation, ...]
+    otherwise: tuple[Operation, ...]
+
+
+class _Connection(Changes):
+    """A loop that is told of changes, and has one timer for what is due next."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wake_at(self, due: float | None, on_due: Callable[[float], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if due is not None and not self.loop.is_closed():
+            self._timer = self.loop.call_at(due, lambda: on_due(self.loop.time()))
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self.announce()
 
 
 class MemoryServer:
-    """The data. `uuid` names it; `backup()` and `restore()` play an operator who goes back to an old copy."""
+    """The data. All loops that use it run in one thread and share one time; none is needed for it to live on.
+
+    What is due (the end of a lease, a late transaction) happens at the first step of any connected loop after it.
+    `uuid` names the store; `backup()` and `restore()` play an operator who goes back to an old copy.
+    """
 
     def __init__(self, uuid: str = "memory", *, limits: Limits | None = None, faults: Faults | None = None) -> None:
         self.uuid = uuid
         self.limits = limits or Limits()
         self.faults = faults or Faults(random.Random(0))
-        self._generation = 0
+        self.keyspace = Keyspace(history_events_max=self.limits.history_events_max)
         self._leases = Leases()
-        self._keyspace = Keyspace(history_events_max=self.limits.history_events_max)
-        self._engine: Engine | None = None
+        self._last_lease = 0
+        self._late: list[_Late] = []
+        self._connections: list[_Connection] = []
 
-    @property
-    def engine(self) -> Engine:
-        if self._engine is None:
-            self._generation += 1
-            clock = asyncio.get_running_loop().time
-            self._engine = Engine(self._keyspace, self._leases, _NoJournal(), clock, self.limits)
-            self._engine.number_leases_from(self._generation << 32)
-        return self._engine
+    def connect(self, loop: asyncio.AbstractEventLoop) -> _Connection:
+        """Tells the loop of changes from now on."""
+        connection = _Connection(loop)
+        self._connections.append(connection)
+        self._arm()
+        return connection
 
-    def info(self) -> StoreInfo:
-        revision, limits = self.engine.revision, self.limits
-        return StoreInfo(self.uuid, self._generation, revision, limits.max_operations, limits.max_bytes)
+    def disconnect(self, connection: _Connection) -> None:
+        if connection in self._connections:
+            self._connections.remove(connection)
+        connection.end()
+
+    def transact(
+        self, when: Sequence[Compare], then: Sequence[Operation], otherwise: Sequence[Operation] = ()
+    ) -> TxnResult:
+        """Applied at once. Raises LeaseLost."""
+        stage = Stage(self.keyspace)
+        result = stage.transact(when, then, otherwise, self._leases.exists)
+        self._apply(stage)
+        return result
+
+    def _apply(self, stage: Stage) -> None:
+        self._leases.follow(stage.commits)
+        self.keyspace.apply(stage.commits)
+        self._announce()
+
+    def _announce(self) -> None:
+        self._connections = [each for each in self._connections if not each.loop.is_closed()]
+        for connection in self._connections:
+            connection.announce()
+
+    # --- time ---
+
+    def catch_up(self, now: float) -> None:
+        """Let happen what is due."""
+        arrived = sorted((late for late in self._late if late.due <= now), key=lambda late: late.due)
+        self._late = [late for late in self._late if late.due > now]
+        for late in arrived:
+            with contextlib.suppress(LeaseLost):
+                self.transact(late.when, late.then, late.otherwise)
+        for lease in self._leases.take_expired(now):
+            self.revoke(lease)
+
+    def send_late(
+        self, due: float, when: Sequence[Compare], then: Sequence[Operation], otherwise: Sequence[Operation]
+    ) -> None:
+        self._late.append(_Late(due, tuple(when), tuple(then), tuple(otherwise)))
+        self._arm()
+
+    def _arm(self) -> None:
+        """Have every connected loop look again when the next thing is due: any of them may die before."""
+        deadline = self._leases.next_deadline()
+        due = min([late.due for late in self._late] + ([] if deadline is None else [deadline]), default=None)
+        for connection in self._connections:
+            connection.wake_at(due, self._on_due)
+
+    def _on_due(self, now: float) -> None:
+        self.catch_up(now)
+        self._arm()
+
+    # --- leases ---
+
+    def grant(self, ttl: float, now: float) -> Lease:
+        self._last_lease += 1
+        lease = Lease(self._last_lease, ttl)
+        self._leases.add(lease, now)
+        self._arm()
+        return lease
+
+    def renew(self, lease: LeaseId, now: float) -> float:
+        """The TTL. Raises LeaseLost."""
+        ttl = self._leases.renew(lease, now)
+        self._arm()
+        return ttl
+
+    def revoke(self, lease: LeaseId) -> None:
+        stage = Stage(self.keyspace)
+        stage.run([Delete(key) for key in self._leases.keys(lease)])
+        self._leases.remove(lease)
+        self._apply(stage)
+
+    # --- misbehaviour ---
 
     def expire_all_leases(self) -> None:
         """Every lease ends now, at once: what etcd does after it was paused for longer than their TTL."""
-        self._leases.expire_all(asyncio.get_running_loop().time())
-        self.engine.expire_leases()
+        now = asyncio.get_running_loop().time()
+        self._leases.expire_all(now)
+        self.catch_up(now)
 
     def compact_everything(self) -> None:
         """Forget the whole history: watches that are behind raise Compacted."""
-        self._keyspace.compact(self._keyspace.revision + 1)
+        self.keyspace.compact(self.keyspace.revision + 1)
 
     def backup(self) -> tuple[list[KV], Revision]:
-        return list(self._keyspace.all_items()), self._keyspace.revision
+        return list(self.keyspace.all_items()), self.keyspace.revision
 
-    async def restore(self, backup: tuple[list[KV], Revision]) -> None:
-        """Go back to a backup; it keeps the uuid, as etcd does. Open stores are cut off."""
-        await self.engine.close()
-        self._engine = None
+    def restore(self, backup: tuple[list[KV], Revision]) -> None:
+        """Go back to a backup, without its leases; the store keeps its uuid, as etcd does."""
         self._leases = Leases()
-        self._keyspace = Keyspace(*backup, history_events_max=self.limits.history_events_max)
+        self.keyspace = Keyspace(*backup, history_events_max=self.limits.history_events_max)
+        self._announce()
 
 
 class MemoryStore:
@@ -131,19 +230,36 @@ class MemoryStore:
     def __init__(self, server: MemoryServer | None = None, *, seen: Revision = 0) -> None:
         self.server = server or MemoryServer()
         self._seen = seen
-        self._open = False
+        self._connection: _Connection | None = None
 
     async def open(self) -> StoreInfo:
-        self._open = True
-        self._engine()
-        return self.server.info()
+        """Raises StoreRegressed."""
+        self._connection = self.server.connect(asyncio.get_running_loop())
+        server = self._reach()
+        limits = server.limits
+        return StoreInfo(server.uuid, 1, server.keyspace.revision, limits.max_operations, limits.max_bytes)
+
+    def _reach(self) -> MemoryServer:
+        """The server, with everything that is due. Raises NotApplied when not connected, StoreRegressed."""
+        if self._connection is None:
+            raise NotApplied("the metadata store is not open")
+        self.server.catch_up(self._connection.loop.time())
+        revision = self.server.keyspace.revision
+        if revision < self._seen:
+            raise StoreRegressed(f"revision {self._seen} was seen before, but the store is at {revision}")
+        self._seen = revision
+        return self.server
 
     async def get(self, key: bytes) -> tuple[KV | None, Revision]:
-        return self._engine().get(key)
+        keyspace = self._reach().keyspace
+        return keyspace.get(key), keyspace.revision
 
     async def scan(self, prefix: bytes, *, at: Revision = 0) -> AsyncIterator[Page]:
-        async for page in self._engine().scan(prefix, at):
-            yield page
+        server = self._reach()
+        revision = at or server.keyspace.revision
+        items, size = server.keyspace.items_at(prefix, revision), server.limits.page_items
+        for start in range(0, max(len(items), 1), size):
+            yield Page(tuple(items[start : start + size]), revision)
             await asyncio.sleep(0)
 
     async def txn(
@@ -154,46 +270,57 @@ class MemoryStore:
         *,
         timeout: float,
     ) -> TxnResult:
-        engine, faults = self._engine(), self.server.faults
-        fault = faults.draw(then)
+        check_limits(when, then, otherwise, self._reach().limits)
+        fault = self.server.faults.draw(then)
         if fault is Fault.REFUSED:
             raise NotApplied("refused by the fault plan")
         if fault is Fault.APPLIED_LATE:
-            delay = faults.random.uniform(0, faults.late_delay_s_max)
-            asyncio.get_running_loop().call_later(delay, engine.txn_soon, when, then, otherwise)
-            raise OutcomeUnknown("the reply was lost")
-        result = await engine.txn(when, then, otherwise, timeout)
-        if faults.reply_delay_s_max:
-            await asyncio.sleep(faults.random.uniform(0, faults.reply_delay_s_max))
-        if fault is Fault.REPLY_LOST:
-            raise OutcomeUnknown("the reply was lost")
-        return result
+            self._send_late(when, then, otherwise)
+        else:
+            await asyncio.sleep(0)
+            result = self._reach().transact(when, then, otherwise)
+            self._seen = self.server.keyspace.revision
+            if fault is Fault.NONE and await self._reply_arrives(timeout):
+                return result
+        raise OutcomeUnknown("the reply was lost")
 
-    async def watch(self, prefix: bytes, *, after: Revision) -> AsyncIterator[RevisionBatch | Progress]:
-        async for change in self._engine().watch(prefix, after):
-            yield change
+    def _send_late(self, when: Sequence[Compare], then: Sequence[Operation], otherwise: Sequence[Operation]) -> None:
+        faults, loop = self.server.faults, asyncio.get_running_loop()
+        due = loop.time() + faults.random.uniform(0, faults.late_delay_s_max)
+        self.server.send_late(due, when, then, otherwise)
+
+    async def _reply_arrives(self, timeout: float) -> bool:
+        faults = self.server.faults
+        delay = faults.random.uniform(0, faults.reply_delay_s_max) if faults.reply_delay_s_max else 0.0
+        await asyncio.sleep(min(delay, timeout))
+        return delay <= timeout
+
+    def watch(self, prefix: bytes, *, after: Revision) -> AsyncIterator[RevisionBatch | Progress]:
+        return follow(prefix, after, self._next_commit, self._next_change)
+
+    def _next_commit(self, after: Revision) -> Commit | None:
+        return self._reach().keyspace.next_commit(after)
+
+    def _next_change(self) -> "asyncio.Future[None]":
+        assert self._connection is not None
+        return self._connection.next()
 
     async def grant(self, ttl: float) -> Lease:
-        return await self._engine().grant(ttl)
+        return self._reach().grant(ttl, asyncio.get_running_loop().time())
 
     async def keepalive(self, lease: LeaseId) -> AsyncIterator[KeepaliveAck]:
-        async for ack in self._engine().keepalive(lease):
-            yield ack
+        while True:
+            ttl = self._reach().renew(lease, asyncio.get_running_loop().time())
+            yield KeepaliveAck(lease, ttl)
+            await asyncio.sleep(ttl / self.server.limits.keepalives_per_ttl)
 
     async def revoke(self, lease: LeaseId) -> None:
-        await self._engine().revoke(lease)
+        self._reach().revoke(lease)
 
     async def compact(self, before: Revision) -> None:
-        self._engine().compact(before)
+        self._reach().keyspace.compact(before)
 
     async def close(self) -> None:
-        self._open = False
-
-    def _engine(self) -> Engine:
-        if not self._open:
-            raise NotApplied("the metadata store is not open")
-        engine = self.server.engine
-        if engine.revision < self._seen:
-            raise StoreRegressed(f"revision {self._seen} was seen before, but the store is at {engine.revision}")
-        self._seen = engine.revision
-        return engine
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self.server.disconnect(connection)

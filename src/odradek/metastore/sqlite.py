@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from odradek.metastore.engine import Engine, Group, JournalFailed, Limits
+from odradek.metastore.engine import Engine, Group, JournalFailed
 from odradek.metastore.keyspace import Keyspace
 from odradek.metastore.leases import Leases
+from odradek.metastore.limits import Limits
 from odradek.metastore.sqlite_file import Loaded, open_database, write_group
 from odradek.metastore.store import (
     KV,
