@@ -2,15 +2,20 @@
 
 A `Handle` is a file that may be open. Whoever uses one asks `fd >= 0` first and gets it again when it was closed
 meanwhile. A handle is closed only when it has no pins and no unsynced bytes (an error of writeback is reported only
-to descriptors that were open when it happened).
+to descriptors that were open when it happened). Where too many are unsynced, `on_pressure` asks for a flush; only when
+the system has no descriptor left is one synced here and now, to be closed.
 """
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from odradek.host.files import FileSystem
 
 DEFAULT_LIMIT = 512
+LOOKED_AT_MAX = 8
+"""Handles looked at for a victim each time one is opened beyond the limit."""
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class Handle:
@@ -37,13 +42,18 @@ class Handle:
 
 
 class Descriptors:
-    """Handles by path; at most `limit` are open unless more are pinned or dirty."""
+    """Handles by path; at most `limit` are open unless more are pinned or dirty.
 
-    __slots__ = ("_closing", "_handles", "files", "limit")
+    The order of the mapping is that of a clock: who was looked at and spared goes to its end.
+    """
+
+    __slots__ = ("_closing", "_handles", "files", "limit", "on_pressure")
 
     def __init__(self, files: FileSystem, limit: int = DEFAULT_LIMIT) -> None:
         self.files = files
         self.limit = limit
+        self.on_pressure: Callable[[], None] = lambda: None
+        """Too many handles are open and could not be closed: flush, so that they can."""
         self._handles: dict[str, Handle] = {}
         self._closing: list[Handle] = []
 
@@ -76,6 +86,12 @@ class Descriptors:
             handle.dirty = False
             self._close(handle)
 
+    def close_unpinned(self) -> None:
+        """Close what was forgotten while it was pinned, and is not any more."""
+        for waiting in [each for each in self._closing if not each.pins]:
+            self._closing.remove(waiting)
+            self._close_now(waiting)
+
     def close(self) -> None:
         """Close everything that is not pinned."""
         for path in list(self._handles):
@@ -84,29 +100,48 @@ class Descriptors:
     def _open(self, path: str, flags: int) -> Handle:
         if len(self._handles) >= self.limit:
             self._evict()
-        handle = self._handles[path] = Handle(path, self.files.open(path, flags))
+        try:
+            fd = self.files.open(path, flags)
+        except OSError as error:
+            if error.errno not in _EXHAUSTED or not self._sync_and_close_one():
+                raise
+            fd = self.files.open(path, flags)
+        handle = self._handles[path] = Handle(path, fd)
         return handle
 
     def _evict(self) -> None:
-        """Second chance: pass over handles in order of opening, sparing once those used since the last pass."""
-        for handle in list(self._handles.values()):
-            if len(self._handles) < self.limit:
-                return
-            if handle.pins or handle.dirty:
+        """Second chance: close what was not used since it was last looked at. A bounded number is looked at."""
+        handles = self._handles
+        for _ in range(min(LOOKED_AT_MAX, len(handles))):
+            handle = handles.pop(next(iter(handles)))
+            if not (handle.pins or handle.dirty or handle.used):
+                self._close(handle)
+                if len(handles) < self.limit:
+                    return
                 continue
-            if handle.used:
-                handle.used = False
+            handle.used = False
+            handles[handle.path] = handle
+        if len(handles) >= self.limit:
+            self.on_pressure()
+
+    def _sync_and_close_one(self) -> bool:
+        """The system has no descriptors left. False when every handle is pinned. Raises OSError."""
+        for handle in self._handles.values():
+            if handle.pins:
                 continue
-            del self._handles[handle.path]
-            self._close(handle)
+            if handle.dirty:
+                self.files.datasync(handle.fd)
+                handle.dirty = False
+            self.forget(handle.path)
+            return True
+        return False
 
     def _close(self, handle: Handle) -> None:
         if handle.pins:
             self._closing.append(handle)
         else:
-            fd, handle.fd = handle.fd, -1
-            self.files.close(fd)
-        for waiting in [each for each in self._closing if not each.pins]:
-            self._closing.remove(waiting)
-            fd, waiting.fd = waiting.fd, -1
-            self.files.close(fd)
+            self._close_now(handle)
+
+    def _close_now(self, handle: Handle) -> None:
+        fd, handle.fd = handle.fd, -1
+        self.files.close(fd)

@@ -13,6 +13,7 @@ full, slow or failing).
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Protocol
 from uuid import UUID
 
@@ -35,6 +36,10 @@ from odradek.log.upkeep import Upkeep, directory_of
 from odradek.log.writeback import Writeback
 
 logger = logging.getLogger(__name__)
+
+PRESSURE_S = 0.1
+PRESSURE_LOGS = 64
+"""While descriptors are short, so many logs are synced, so often at most."""
 
 LogKey = tuple[UUID, int]
 """Topic id and partition."""
@@ -88,6 +93,10 @@ class LogManager:
         self.flusher = Flusher(host.files, loop, self._flushed, self._flush_failed)
         self.upkeep = Upkeep(self)
         self._writeback = Writeback(self)
+        self.descriptors.on_pressure = self._flush_oldest
+        self._flushed_oldest = float("-inf")
+        self.producer_id_expiration_ms = settings.producer_id_expiration_ms
+        """Dynamic: set anew when the broker's configuration changes."""
         self._partition_directories = PartitionDirectories(self)
         self.on_failed: Callable[[str], None] = lambda path: None
         """Called with the path of a log directory that went offline."""
@@ -320,6 +329,14 @@ class LogManager:
         read_only = [directory_of(log) for log in self.logs.values() if log.damage is not None]
         closed = [damaged.path.rpartition("/")[0] for damaged in self.damaged.values()]
         return dict.fromkeys((*unsynced, *read_only, *closed))
+
+    def _flush_oldest(self) -> None:
+        """Too many descriptors are kept open by unsynced bytes: sync those that have waited longest."""
+        now = self.now()
+        if now - self._flushed_oldest >= PRESSURE_S:
+            self._flushed_oldest = now
+            for log in list(islice(self.dirty, PRESSURE_LOGS)):
+                self.flusher.request(log, everything=True)
 
     async def _sync_everything(self) -> None:
         for log in self.logs.values():

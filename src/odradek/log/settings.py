@@ -13,6 +13,8 @@ class LogSettings:
     log_flush_start_offset_checkpoint_interval_ms: int = 60_000
     replica_high_watermark_checkpoint_interval_ms: int = 5_000
     num_recovery_threads_per_data_dir: int = 2
+    producer_id_expiration_ms: int = 86_400_000
+    producer_id_expiration_check_interval_ms: int = 600_000
     odradek_disk_reserve_bytes: int = 64 << 20
     odradek_open_files_max: int = 512
     """Descriptors of segments and indexes kept open at a time."""

@@ -74,6 +74,7 @@ class Upkeep:
             "recovery points": now + settings.log_flush_offset_checkpoint_interval_ms / 1000,
             "start offsets": now + settings.log_flush_start_offset_checkpoint_interval_ms / 1000,
             "high watermarks": now + settings.replica_high_watermark_checkpoint_interval_ms / 1000,
+            "producers": now + settings.producer_id_expiration_check_interval_ms / 1000,
             "space": now,
         }
         self._timer = self._loop.call_later(TICK_S, self._tick)
@@ -108,6 +109,7 @@ class Upkeep:
                 self._begin(f"resume {health.path}", self._resume(health))
         if self._removals and self._removals[0][0] <= now:
             self._begin("remove", self._remove_due(now))
+        manager.descriptors.close_unpinned()
         for name, due in self._next.items():
             if due <= now:
                 self._periodic(name, now)
@@ -117,6 +119,9 @@ class Upkeep:
         if name == "retention":
             self._next[name] = now + settings.log_retention_check_interval_ms / 1000
             self._begin(name, self._retain())
+        elif name == "producers":
+            self._next[name] = now + settings.producer_id_expiration_check_interval_ms / 1000
+            self._begin(name, self._expire_producers())
         elif name == "recovery points":
             self._next[name] = now + settings.log_flush_offset_checkpoint_interval_ms / 1000
             if self.recovery_points_changed:
@@ -176,6 +181,16 @@ class Upkeep:
             if count % RETENTION_LOGS_PER_SLICE == 0:
                 await asyncio.sleep(0)
             self._manager.retain(log)
+
+    async def _expire_producers(self) -> None:
+        """Forget idempotent producers that have not written for producer.id.expiration.ms."""
+        manager = self._manager
+        now_ms = manager.time_ms()
+        for count, log in enumerate(list(manager.logs.values())):
+            if count % RETENTION_LOGS_PER_SLICE == 0:
+                await asyncio.sleep(0)
+            if log.has_producers:
+                log.remove_expired_producers(now_ms, manager.producer_id_expiration_ms)
 
     async def _remove_due(self, now: float) -> None:
         while self._removals and self._removals[0][0] <= now:

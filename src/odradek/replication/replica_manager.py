@@ -188,6 +188,7 @@ class ReplicaManager:
         names = [name for kind, name in delta.configs if kind == "topic"]
         if "broker" in kinds:
             names = list(self._by_name)
+            self._logs.producer_id_expiration_ms = self._config().get("producer.id.expiration.ms")
         for name in names:
             topic = delta.after.topics.get(name)
             for replica in self._by_name.get(name, {}).values():
