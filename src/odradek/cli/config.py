@@ -29,7 +29,7 @@ class Kind(StrEnum):
 def _complete_name(ctx: typer.Context, incomplete: str) -> list[str]:
     kind = str(ctx.params.get("kind"))
     if kind == "broker":
-        return ["default"]
+        return []
     return complete_topic(ctx, incomplete) if kind == "topic" else complete_group(ctx, incomplete)
 
 
@@ -38,7 +38,7 @@ Name = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help="Topic, group or broker id; `default` is every broker's dynamic default.",
+        help="Topic, group or broker id.",
         autocompletion=_complete_name,
     ),
 ]
@@ -103,7 +103,6 @@ def _alter(session: Session, kind: Kind, name: str, changes: dict[str, str | Non
 
 
 def _resource_name(kind: Kind, name: str) -> str:
-    if kind is Kind.BROKER and name != "default" and not name.isdigit():
-        raise UsageError(f"broker {name!r}: a broker's name is its id, or `default`")
-    # The protocol names the cluster-wide dynamic default of brokers by an empty name.
-    return "" if kind is Kind.BROKER and name == "default" else name
+    if kind is Kind.BROKER and not name.isdigit():
+        raise UsageError(f"broker {name!r}: a broker's name is its id, see `odradek status`")
+    return name

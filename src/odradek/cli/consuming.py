@@ -22,7 +22,10 @@ _COMMON = {
     "allow.auto.create.topics": False,
     # Bulk reads: enough in flight that the network and the terminal or pipe are both busy.
     "fetch.message.max.bytes": 4 * 1024 * 1024,
+    "queued.min.messages": 500_000,
     "queued.max.messages.kbytes": 128 * 1024,
+    # Its default of a second stalls a bulk read each time the queue has filled.
+    "fetch.queue.backoff.ms": 5,
 }
 
 

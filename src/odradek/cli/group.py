@@ -34,7 +34,7 @@ def list_groups(
     found = [
         {
             "group": name,
-            "state": description.state.name,
+            "state": queries.group_state(description),
             "members": len(description.members),
             "lag": group_lag(admin, name).total if with_lag else None,
         }
@@ -72,7 +72,7 @@ def _description(admin: AdminClient, name: str, described: Any) -> dict[str, Any
     lag = group_lag(admin, name, list(owners))
     return {
         "group": name,
-        "state": described.state.name,
+        "state": queries.group_state(described),
         "assignor": described.partition_assignor or None,
         "coordinator": described.coordinator.id if described.coordinator else None,
         "lag": lag.total,

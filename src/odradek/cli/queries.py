@@ -81,6 +81,11 @@ def group_listings(admin: AdminClient) -> list[Any]:
     return sorted(listing.valid, key=lambda group: group.group_id)
 
 
+def group_state(description: Any) -> str:
+    """The state as the protocol spells it: Stable, Empty, PreparingRebalance, CompletingRebalance, Dead."""
+    return str(description.state.name).title().replace("_", "").replace("Rebalancing", "Rebalance")
+
+
 def describe_groups(admin: AdminClient, names: list[str]) -> dict[str, Any]:
     """Each named group as librdkafka's ConsumerGroupDescription."""
     if not names:

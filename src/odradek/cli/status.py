@@ -64,7 +64,7 @@ def _groups(admin: AdminClient) -> list[dict[str, Any]]:
     return [
         {
             "group": name,
-            "state": described[name].state.name,
+            "state": queries.group_state(described[name]),
             "members": len(described[name].members),
             "lag": group_lag(admin, name).total,
         }
