@@ -401,3 +401,17 @@ def test_the_preferred_leader_takes_over_when_asked_and_not_while_it_is_out_of_s
         await brokers[1].stop()
 
     play(scenario)
+
+
+def test_a_start_that_fails_leaves_no_task_behind() -> None:
+    async def scenario() -> None:
+        server = MemoryServer()
+        cluster = await start(server)
+        impostor = new_cluster(MemoryStore(server), directory_id="another directory")
+        with pytest.raises(ClusterStartError):
+            await impostor.start()
+        assert impostor._tasks == []
+        await cluster.stop()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    play(scenario)

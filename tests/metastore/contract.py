@@ -423,6 +423,16 @@ class StoreContract:
 
         run(stores, scenario)
 
+    def test_a_bad_request_does_not_take_others_with_it(self, stores: Stores) -> None:
+        async def scenario(store: MetadataStore) -> None:
+            bad = txn(store, Put(b"bad", b""), when=(Compare(b"a", Target.CREATE, 0, "resembles"),))
+            results = await asyncio.gather(txn(store, Put(b"a", b"")), bad, txn(store, Put(b"b", b"")),
+                                           return_exceptions=True)  # fmt: skip
+            assert [type(result) for result in results] == [TxnResult, ValueError, TxnResult]
+            assert set(await values(store)) == {b"a", b"b"}
+
+        run(stores, scenario)
+
     def test_a_closed_store_answers_in_bounded_time(self, stores: Stores) -> None:
         async def scenario(store: MetadataStore) -> None:
             await store.close()

@@ -1,5 +1,6 @@
 """The memory store keeps the contract, and misbehaves only when told to."""
 
+import asyncio
 import random
 
 import pytest

@@ -126,16 +126,26 @@ class Cluster:
         """
         info = await self._store.open()
         self._writer.max_operations = info.max_operations
-        await self._make_cluster()
-        await self._feed.load()
-        self._spawn(self._feed.run())
         try:
+            await self._make_cluster()
+            await self._feed.load()
+            self._spawn(self._feed.run())
             async with asyncio.timeout(START_TIMEOUT_S):
                 await self._join(proven_epoch)
-        except TimeoutError:
-            raise ClusterStartError(f"broker {self.node_id} was not admitted in {START_TIMEOUT_S:.0f} s") from None
+        except BaseException as error:
+            await self._end_tasks()
+            if isinstance(error, TimeoutError):
+                message = f"broker {self.node_id} was not admitted in {START_TIMEOUT_S:.0f} s"
+                raise ClusterStartError(message) from None
+            raise
         self._spawn(self._keep_alive())
         self._spawn(self._govern())
+
+    async def _end_tasks(self) -> None:
+        for task in reversed(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
 
     async def _make_cluster(self) -> None:
         """The first broker names the cluster."""
@@ -158,6 +168,8 @@ class Cluster:
             if not self._is_admitted():
                 self._attention.clear()
                 await self._attention.wait()
+            if self.failed.done():
+                raise self.failed.result()
 
     def _is_admitted(self) -> bool:
         broker = self.image.brokers.get(self.node_id)
@@ -165,10 +177,7 @@ class Cluster:
 
     async def stop(self) -> None:
         """Leave at once, without others having to wait for the lease, and close the store."""
-        for task in reversed(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
+        await self._end_tasks()
         if self.broker_epoch >= 0 and not self.failed.done():
             try:
                 await self._membership.resign()
@@ -186,6 +195,7 @@ class Cluster:
         if error is not None and not self.failed.done():
             log.critical("The metadata can no longer be trusted: %s", error, exc_info=error)
             self.failed.set_result(error)
+            self._attention.set()
 
     # --- background work ---
 

@@ -146,8 +146,7 @@ def _broker_values_problem(
     single = [key for key in touched if BROKER_OPTIONS[key].per_broker]
     if single and not is_one_broker:
         return (
-            "Cannot update these configs at default cluster level, broker id must be specified: "
-            f"[{', '.join(single)}]"
+            f"Cannot update these configs at default cluster level, broker id must be specified: [{', '.join(single)}]"
         )
     return None
 

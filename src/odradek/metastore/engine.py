@@ -22,7 +22,6 @@ from odradek.metastore.store import (
     KeepaliveAck,
     Lease,
     LeaseId,
-    LeaseLost,
     NotApplied,
     Operation,
     OutcomeUnknown,
@@ -176,7 +175,7 @@ class Engine:
         request.begun = True
         try:
             request.outcome = request.decide(group)
-        except LeaseLost as error:
+        except Exception as error:  # one bad request must not take the others of its group with it
             request.future.set_exception(error)
             return False
         return True
