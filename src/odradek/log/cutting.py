@@ -27,11 +27,11 @@ def truncate_to(log: "LogState", offset: int) -> int:
         drop_segments(log, [each for each in log.segments[1:] if each.base_offset >= offset])
         segment = log.active
         position, _ = reading.find_cold(log.storage.files, reading.search_task(segment), offset)
-        end_offset = min(offset, _offset_at(log, segment, position))
-        segment.truncate(position, end_offset)
+        segment.truncate(position, offset)
+        end_offset = reading.end_offset_of(segment)
     except OSError as error:
         raise DirectoryFailedError(f"truncating {log.directory}: {error}") from error
-    _move_end(log, max(end_offset, segment.base_offset))
+    _move_end(log, end_offset)
     return log.log_end_offset
 
 
@@ -41,10 +41,12 @@ def truncate_fully_and_start_at(log: "LogState", offset: int, now_ms: int) -> No
         drop_segments(log, list(log.segments))
         log.active = new_segment(log.storage, log.directory, offset, log.config, now_ms)
         log.segments.append(log.active)
+        log.storage.files.sync_directory(log.directory)  # the recovery point moves to where the new segment begins
     except OSError as error:
         raise DirectoryFailedError(f"truncating {log.directory}: {error}") from error
     log.log_start_offset = log.log_end_offset = offset
     log.epochs.clear()
+    forget_snapshots_above(log, -1)
     _move_end(log, offset)
     log.flushed_offset = log.recovery_point = offset
 
@@ -89,15 +91,6 @@ def drop_segments(log: "LogState", segments: "Sequence[Segment]") -> None:
         log.size_bytes -= segment.size
     if log.segments:
         log.active = log.segments[-1]
-
-
-def _offset_at(log: "LogState", segment: "Segment", position: int) -> int:
-    """Base offset of the batch there; the end of the segment's offsets behind its last batch."""
-    if position >= segment.size:
-        return log.log_end_offset
-    content = bytearray(8)
-    log.storage.files.preadv(segment.open_log().fd, [content], position)
-    return int.from_bytes(content, "big")
 
 
 def _move_end(log: "LogState", end_offset: int) -> None:

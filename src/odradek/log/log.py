@@ -319,7 +319,8 @@ class Log(LogState):
     def truncate_to(self, offset: int) -> int:
         """Remove every batch with an offset at or above `offset`; the new log end. Raises DirectoryFailedError.
 
-        The recovery point falls with it; its checkpoint must be durable before the next append.
+        The log then ends with its last batch, below `offset` if that lay inside a batch or a gap. The caller has made
+        durable a checkpoint with a recovery point of at most `offset` before.
         """
         return cutting.truncate_to(self, offset)
 

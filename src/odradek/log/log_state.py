@@ -187,6 +187,8 @@ class LogState:
         self.directory_dirty = True
         self.segments.append(segment)
         self.active = segment
+        if self.reads is not None:
+            self.reads.pop(base, None)  # Remembered as the end of the segment before.
         return segment
 
     def segment_of(self, offset: int) -> Segment:

@@ -6,11 +6,9 @@ from uuid import UUID
 
 from odradek.host.files import read_file
 from odradek.log import cutting, epoch_cache, reading, recovery
-from odradek.log.batch_walk import BatchWalk, MalformedBatchError
 from odradek.log.epoch_cache import EpochCache
-from odradek.log.errors import CorruptFileError, CorruptIndexError, DamagedLogError, disk_error
+from odradek.log.errors import CorruptFileError, disk_error
 from odradek.log.log_state import new_segment, roll_jitter_ms
-from odradek.log.offset_index import START
 from odradek.log.paths import DELETED_SUFFIX, LEADER_EPOCH_FILE, LOG_SUFFIX, SNAPSHOT_SUFFIX, base_offsets, path_of
 from odradek.log.segment import Segment
 from odradek.log.storage import LogStorage
@@ -61,8 +59,10 @@ def open_log(
         _remove_leftovers(storage, directory, names)
         if stop is Stop.CLEAN or is_new:
             _set_end(log, end_after_clean_stop(log, recovery_point))
+            log.epochs.truncate_from_end(log.log_end_offset + 1)
         else:
             recovery.recover(log, recovery_point, check_every_crc=stop is Stop.POWER_LOSS)
+            log.epochs.truncate_from_end(log.log_end_offset)
     except OSError as error:
         raise disk_error(error, f"opening {directory}") from error
     _apply_log_start(log, log_start_offset, now_ms)
@@ -76,30 +76,10 @@ def end_after_clean_stop(log: "Log", recovery_point: int) -> int:
     """
     active = log.active
     if active.size == 0:
-        return active.base_offset
+        return max(active.base_offset, recovery_point)
     if recovery_point > active.base_offset:
         return recovery_point
-    return _read_end(active)
-
-
-def _read_end(segment: Segment) -> int:
-    """The offset after a segment's last batch. Raises OSError, DamagedLogError."""
-    walk = BatchWalk(segment.storage.files, segment.open_log().fd, segment.size, wait=True)
-    try:
-        entry = segment.floor(1, segment.size, wait=True)
-        first = next(walk.batches(entry.position))
-        if entry != START:
-            reading.check_entry(entry, segment.base_offset, first)
-        start = entry.position
-    except (CorruptIndexError, MalformedBatchError):
-        start = 0
-    end_offset = segment.base_offset
-    try:
-        for _, header in walk.batches(start):
-            end_offset = header.last_offset + 1
-    except MalformedBatchError as error:
-        raise DamagedLogError(segment.log_path, error.position, end_offset, error.reason) from error
-    return end_offset
+    return reading.end_offset_of(active)
 
 
 def _segments(storage: LogStorage, directory: str, names: list[str], config: "TopicConfig") -> list[Segment]:
@@ -153,6 +133,5 @@ def _apply_log_start(log: "Log", log_start_offset: int, now_ms: int) -> None:
     if log_start_offset > log.log_end_offset:
         cutting.truncate_fully_and_start_at(log, log_start_offset, now_ms)
         return
-    log.epochs.truncate_from_end(log.log_end_offset)
     cutting.advance_log_start(log, max(log_start_offset, log.segments[0].base_offset))
     cutting.forget_snapshots_above(log, log.log_end_offset)

@@ -186,3 +186,25 @@ def whole_batches(view: memoryview) -> tuple[int, int] | None:
         next_offset = base_offset + int.from_bytes(view[position + 23 : position + 27], "big") + 1
         position = after
     return None
+
+
+def end_offset_of(segment: Segment) -> int:
+    """The offset after a segment's last batch. Raises OSError, DamagedLogError."""
+    if segment.size == 0:
+        return segment.base_offset
+    walk = BatchWalk(segment.storage.files, segment.open_log().fd, segment.size, wait=True)
+    try:
+        entry = segment.floor(1, segment.size, wait=True)
+        first = next(walk.batches(entry.position))
+        if entry != offset_index.START:
+            check_entry(entry, segment.base_offset, first)
+        start = entry.position
+    except (CorruptIndexError, MalformedBatchError):
+        start = 0
+    end_offset = segment.base_offset
+    try:
+        for _, header in walk.batches(start):
+            end_offset = header.last_offset + 1
+    except MalformedBatchError as error:
+        raise DamagedLogError(segment.log_path, error.position, end_offset, error.reason) from error
+    return end_offset
