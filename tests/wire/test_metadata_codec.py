@@ -69,7 +69,7 @@ def test_every_version_has_brokers_topics_and_partitions(version: int) -> None:
 def test_a_version_has_what_it_brought_and_keeps(version: int) -> None:
     response = metadata(version)
     orders = response.topics[0]
-    since = {
+    since: dict[int, list[tuple[Any, str, Any]]] = {
         1: [(response, "controller_id", 2), (response.brokers[0], "rack", "rack"), (orders, "is_internal", True)],
         2: [(response, "cluster_id", "cluster")],
         5: [(orders.partitions[0], "offline_replicas", (3,))],
