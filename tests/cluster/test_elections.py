@@ -111,6 +111,12 @@ def test_a_change_of_min_isr_clears_the_elr_but_waits_for_a_leader() -> None:
     assert with_min_isr(orphan, 1) == orphan
 
 
+def test_who_led_last_is_remembered_whatever_was_remembered_before() -> None:
+    led = partition([0, 1], leader=(1, 2), isr=[(1, 2)], last_leader=0)
+    _, record = elected(led, broker(0), broker(1, 2, fenced=True))
+    assert (record.leader, record.last_leader) == (-1, 1)
+
+
 broker_states = st.builds(
     broker,
     st.just(0),

@@ -119,19 +119,23 @@ def _with_leader(before: PartitionRecord, leader: Entry, isr: list[Entry], elr: 
         leader_epoch=before.leader_epoch if is_same else before.leader_epoch + 1,
         isr=tuple(isr),
         elr=tuple(elr),
-        last_leader=before.last_leader if leader[0] == NO_LEADER else leader[0],
+        last_leader=_last_leader(before) if leader[0] == NO_LEADER else leader[0],
     )
 
 
 def _last_resort(before: PartitionRecord, absent: list[Entry], brokers: Brokers, unclean_allowed: bool) -> Election:
     """Nobody in ISR or ELR is there. Only when both are empty for good may the last leader come back by recovery."""
-    last = brokers.get(before.leader if before.leader != NO_LEADER else before.last_leader)
+    last = brokers.get(_last_leader(before))
     if not absent and last is not None and last.is_active:
         return Election(_alone(before, last), "recovery")
     active = [brokers[replica] for replica in before.replicas if replica in brokers and brokers[replica].is_active]
     if unclean_allowed and active:
         return Election(_alone(before, active[0]), "unclean")
     return Election(_with_leader(before, (NO_LEADER, -1), [], absent), "none")
+
+
+def _last_leader(record: PartitionRecord) -> int:
+    return record.last_leader if record.leader == NO_LEADER else record.leader
 
 
 def _alone(before: PartitionRecord, leader: BrokerImage) -> PartitionRecord:
