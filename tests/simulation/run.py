@@ -20,12 +20,14 @@ def main() -> int:
     parser.add_argument("--scenario", choices=sorted(SCENARIOS), required=True)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds to run, one after the other")
+    parser.add_argument("--twice", action="store_true", help="run each seed twice, to compare digests")
     parser.add_argument("--verbose", action="store_true", help="show the log of what is simulated")
     arguments = parser.parse_args()
     fix_hash_seed()
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.CRITICAL + 1)
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    return 0 if all(run(arguments.scenario, seed) for seed in seeds) else 1
+    runs = [seed for seed in seeds for _ in range(2 if arguments.twice else 1)]
+    return 0 if all(run(arguments.scenario, seed) for seed in runs) else 1
 
 
 def run(scenario: str, seed: int) -> bool:

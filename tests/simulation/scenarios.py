@@ -4,6 +4,7 @@ from collections.abc import Callable
 from random import Random
 
 from odradek.simulation import CrashKind
+from tests.simulation.broker_lives import BrokerLives
 from tests.simulation.echo import run_echo_world
 from tests.simulation.log_lives import run_lives
 
@@ -19,6 +20,16 @@ def log(seed: int) -> str:
     return run_lives(seed, crashes, replay=replay_line("log", seed))[0]
 
 
+def broker(seed: int) -> str:
+    """A broker that flushes as Kafka does, killed and cut off from power under producers and consumers."""
+    return BrokerLives(seed, synced=False, replay=replay_line("broker", seed)).run()
+
+
+def synced_broker(seed: int) -> str:
+    """The same with log.flush.interval.messages=1: nothing acknowledged may ever be lost."""
+    return BrokerLives(seed, synced=True, replay=replay_line("synced-broker", seed)).run()
+
+
 def echo(seed: int) -> str:
     """No Kafka at all: the simulation itself."""
     return run_echo_world(seed)
@@ -28,5 +39,10 @@ def replay_line(scenario: str, seed: int) -> str:
     return f"python -m tests.simulation.run --scenario {scenario} --seed {seed}"
 
 
-SCENARIOS: dict[str, Callable[[int], str]] = {"log": log, "echo": echo}
+SCENARIOS: dict[str, Callable[[int], str]] = {
+    "broker": broker,
+    "synced-broker": synced_broker,
+    "log": log,
+    "echo": echo,
+}
 """By name: seed -> digest of the run; whatever it raises is what was found."""

@@ -1,0 +1,35 @@
+"""A crash at every I/O step of a log manager's work; after each, what was promised is there.
+
+The work is append, flush, roll, checkpoint, deletion of records, creation and deletion of topics (see `log_lives`).
+"""
+
+import pytest
+
+from odradek.simulation import CrashKind
+from tests.simulation.log_lives import run_lives
+from tests.simulation.scenarios import log, replay_line
+
+SEEDS = (3, 4)
+STEPS_PER_TEST = 25
+
+
+def steps_of(seed: int) -> int:
+    """I/O steps of a first life that nothing interrupts."""
+    return run_lives(seed, [])[1]
+
+
+@pytest.mark.parametrize("kind", ["process", "power"])
+@pytest.mark.parametrize("begin", range(0, 250, STEPS_PER_TEST))
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_was_promised_survives_a_crash_at_each_step(seed: int, begin: int, kind: CrashKind) -> None:
+    for step in range(begin + 1, min(begin + STEPS_PER_TEST, steps_of(seed)) + 1):
+        run_lives(seed, [(step, kind)], replay=f"run_lives({seed}, [({step}, {kind!r})])")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_was_promised_survives_three_crashes(seed: int) -> None:
+    assert log(seed), replay_line("log", seed)
+
+
+def test_a_seed_replays_exactly() -> None:
+    assert log(11) == log(11)
