@@ -1,0 +1,98 @@
+"""`odradek demo`: the flights of 2013 through a broker, and the proof that all of them arrived in order."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from odradek.cli.errors import CommandError
+from odradek.cli.options import AsJson, Bootstrap
+from odradek.cli.output import write_json, write_line
+from odradek.cli.session import Defaults, Session
+
+if TYPE_CHECKING:
+    from odradek.demo.flights import Flights
+    from odradek.demo.proof import Findings
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("demo")
+def demo(
+    ctx: typer.Context,
+    records: Annotated[
+        int | None, typer.Option("--records", "-n", metavar="N", min=100, help="Only the first N flights.")
+    ] = None,
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send 336,776 flights through six partitions to two groups and prove that each saw all, in order.
+
+    Starts a broker of its own on a free port with temporary data, unless --bootstrap names one.
+    """
+    session = Session.of(ctx, bootstrap, as_json)
+    flights = _flights(records)
+    given = bootstrap or (ctx.find_object(Defaults) or Defaults(None, False)).bootstrap
+    with ExitStack() as stack:
+        # Only an explicit option: an address in the environment is for everyday work, not for a demo's load.
+        address = session.bootstrap if given else _own_broker(stack, quiet=session.json)
+        if given:
+            session.require_broker()
+        findings, count = _play(address, flights, is_shared=bool(given), as_json=session.json)
+    _tell(findings, count, session.json)
+
+
+def _flights(records: int | None) -> Flights:
+    from odradek.demo.flights import FLIGHTS, Flights, FlightsMissingError, find_archive
+
+    try:
+        return Flights(find_archive(), min(records or FLIGHTS, FLIGHTS))
+    except FlightsMissingError as error:
+        raise CommandError(str(error)) from None
+
+
+def _own_broker(stack: ExitStack, *, quiet: bool) -> str:
+    from odradek.testing import BrokerFailedError, BrokerProcess
+
+    try:
+        broker = stack.enter_context(BrokerProcess(settings={"group.initial.rebalance.delay.ms": 500}))
+    except BrokerFailedError as error:
+        raise CommandError(f"cannot start a broker for the demo: {error}") from None
+    if not quiet:
+        write_line(f"a broker of its own is on {broker.bootstrap}, data in {broker.data_dir} until the end")
+    return broker.bootstrap
+
+
+def _play(address: str, flights: Flights, *, is_shared: bool, as_json: bool) -> tuple[list[Findings], int]:
+    from odradek.demo.display import display_for
+    from odradek.demo.stage import DemoFailedError, Stage
+
+    rows = {flight.identity: flight.row for flight in flights}
+    suffix = uuid.uuid4().hex[:8]
+    topic, prefix = (f"odradek-demo-flights-{suffix}", f"odradek-demo-{suffix}-") if is_shared else ("flights", "")
+    stage = Stage(address, topic, flights, rows, prefix)
+    try:
+        with display_for(as_json) as display:
+            findings = stage.play(display.show)
+    except DemoFailedError as error:
+        raise CommandError(f"the demo broke off: {error}") from None
+    if is_shared:
+        stage.clean_up()
+    return findings, len(rows)
+
+
+def _tell(findings: list[Findings], records: int, as_json: bool) -> None:
+    from odradek.demo.display import verdict
+
+    is_proven = all(each.is_proven for each in findings)
+    if as_json:
+        write_json({"records": records, "proven": is_proven, "groups": [dataclasses.asdict(each) for each in findings]})
+    else:
+        for each in findings:
+            write_line(verdict(each, records))
+    if not is_proven:
+        raise CommandError("the proof failed")
