@@ -1,6 +1,7 @@
 """Requests of any API and version from plain values, and the first error in any response."""
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import timedelta
 from types import ModuleType, UnionType
@@ -9,8 +10,9 @@ from uuid import UUID
 
 from kio.schema.errors import ErrorCode
 
-from tests.support.wire_client import schema
+from tests.support.wire_client import WireClient, schema
 
+Address = tuple[str, int]
 Answer = tuple[ErrorCode, str | None]
 
 BLANKS: Mapping[type, object] = {
@@ -24,6 +26,16 @@ def request(api: str, version: int, /, **values: object) -> Any:
     module = schema(api, version)
     camel = "".join(part.capitalize() for part in api.split("_"))
     return _build(module, getattr(module, f"{camel}Request"), values)
+
+
+def talk(address: Address, script: Callable[[WireClient], Awaitable[Any]]) -> Any:
+    """What the script returns, run with a connection of its own."""
+
+    async def connected() -> Any:
+        async with await WireClient.connect(*address) as client:
+            return await script(client)
+
+    return asyncio.run(connected())
 
 
 def answer(response: Any) -> Answer:
