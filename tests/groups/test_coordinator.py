@@ -145,6 +145,20 @@ def test_commits_become_visible_in_the_order_of_the_log() -> None:
     GroupWorld().run(scenario)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_commit_does_not_overtake_one_whose_end_is_not_known_yet(seed: int) -> None:
+    async def scenario(world: GroupWorld) -> None:
+        world.partition.holds_commits = True
+        first = commit(world, 1)
+        await asyncio.sleep(0.1)
+        second = commit(world, 2)
+        world.partition.release()
+        assert [await first, await second] == [ErrorCode.none, ErrorCode.none]
+        assert await fetched(world) == {"t": {0: 2}}
+
+    GroupWorld(seed).run(scenario)
+
+
 FAILURES = [
     (DiskFullError("full"), ErrorCode.not_coordinator),
     (DirectoryFailedError("broken"), ErrorCode.not_coordinator),

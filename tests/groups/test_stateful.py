@@ -12,7 +12,7 @@ from odradek.groups import membership
 from odradek.groups.group import ClassicGroup
 from odradek.groups.state import GroupState
 from odradek.groups.vocabulary import JoinResult, LeavingMember
-from tests.groups.script import REBALANCE_MS, Ask, Script, subscription
+from tests.groups.script import INITIAL_DELAY_MS, REBALANCE_MS, Ask, Script, subscription
 
 PROTOCOLS = st.sampled_from(
     [
@@ -48,6 +48,7 @@ class GroupLife(RuleBasedStateMachine):
         self.owners: dict[bytes, str] = {}
         self.lost_a_record = False
         self.parked: list[Ask] = []
+        self.members: list[tuple[Ask, str | None]] = []
 
     # ---- what clients do
 
@@ -55,6 +56,7 @@ class GroupLife(RuleBasedStateMachine):
     def join_as_new(self, instance: str | None, protocols: Any, version: int) -> Any:
         ask = self.script.join(instance=instance, protocols=protocols, version=version)
         self.parked.append(ask)
+        self.members.append((ask, instance))
         return multiple((ask, instance))
 
     @rule(target=asks, previous=consumes(asks), protocols=PROTOCOLS, version=VERSIONS)
@@ -64,19 +66,30 @@ class GroupLife(RuleBasedStateMachine):
             return multiple(previous)
         again = self.script.join(ask.result.member_id, instance=instance, protocols=protocols, version=version)
         self.parked.append(again)
+        self.members.append((again, instance))
         return multiple((again, instance))
 
     @rule(who=asks)
     def sync(self, who: Any) -> None:
-        ask, instance = who
+        self.ask_for_assignment(*who)
+
+    def ask_for_assignment(self, ask: Ask, instance: str | None) -> None:
         joined = ask.result
-        if joined is None or joined.error is not ErrorCode.none:
+        if not isinstance(joined, JoinResult) or joined.error is not ErrorCode.none:
             return
         slots = (
             {m.member_id: str(next(self.slots)).encode() for m in joined.members} if not joined.skip_assignment else {}
         )
         sync = self.script.sync(joined.member_id, slots, generation=joined.generation_id, instance=instance)
         self.parked.append(sync)
+
+    @rule()
+    def everybody_carries_on(self) -> None:
+        """As clients do: wait for the generation, then ask for the assignment."""
+        self.script.pass_time(INITIAL_DELAY_MS)
+        for ask, instance in self.members[-8:]:
+            if isinstance(ask.result, JoinResult) and ask.result.generation_id == self.script.group.generation_id:
+                self.ask_for_assignment(ask, instance)
 
     @rule(who=asks)
     def heartbeat(self, who: Any) -> None:
@@ -148,6 +161,8 @@ class GroupLife(RuleBasedStateMachine):
     def look_at_assignment(self, ask: Ask) -> None:
         slot = ask.synced.assignment
         if slot:
+            stored = [member.assignment for metadata in self.script.log for member in metadata.members]
+            assert slot in stored, "an assignment is stored before it is given out"
             owner = self.identity(ask.member_id)
             assert self.owners.setdefault(slot, owner) == owner, "two members own the same slot"
 

@@ -76,6 +76,18 @@ def test_an_assignment_stored_too_late_is_not_given_out() -> None:
     assert follower in script.group.members
 
 
+def test_an_assignment_stored_in_the_time_of_the_next_generation_is_not_taken_for_its_own() -> None:
+    script, (leader, follower) = completing()
+    script.stores = False
+    script.sync(leader, {leader: b"a", follower: b"b"})
+    asks = [script.join(leader, protocols=[("range", b"new")]), script.join(follower)]
+    assert {ask.joined.generation_id for ask in asks} == {2}
+    waiting = script.sync(follower)
+    script.store()
+    assert script.state is GroupState.COMPLETING_REBALANCE
+    assert waiting.is_waiting
+
+
 def test_a_sync_of_another_generation_is_refused() -> None:
     script = Script()
     (leader,) = script.stable(1)

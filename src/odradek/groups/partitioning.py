@@ -1,8 +1,12 @@
 """Which partition of `__consumer_offsets` a group lives in."""
 
+from functools import lru_cache
+
+GROUP_IDS_REMEMBERED = 8_192
 _INT32 = 1 << 32
 
 
+@lru_cache(maxsize=GROUP_IDS_REMEMBERED)
 def java_hash(text: str) -> int:
     """`String.hashCode()`: over UTF-16 code units, as a signed 32-bit integer."""
     value = 0
