@@ -1,5 +1,7 @@
 """The adapter of kio: requests in, responses out, for every API that is not worth a codec by hand.
 
+kio gives the dataclasses and writes them; they are read by `entity_reader`.
+
 kio has one module per API, version and direction; each is imported when it is first met (all of them would cost a
 second and 48 MB). Handlers are written once for all versions: `types(api_key, version)` constructs that version's
 dataclasses and drops what the version does not have.
@@ -14,12 +16,12 @@ from io import BytesIO
 from types import ModuleType
 from typing import Any
 
-from kio.serial import entity_reader, entity_writer
-from kio.serial.errors import SerialError
+from kio.serial import entity_writer
 from kio.static.protocol import Entity
 
 from odradek.host.files import Buffer
 from odradek.wire.apis import BY_KEY, FIRST_PRODUCE_VERSION, PRODUCE
+from odradek.wire.entity_reader import Reader, reader_of
 from odradek.wire.errors import MalformedRequestError
 from odradek.wire.frame import RequestHeader, read_request_header, response_header
 
@@ -37,11 +39,13 @@ def read_request(buffer: Buffer, position: int, end: int) -> tuple[RequestHeader
 def read_body(api_key: int, version: int, buffer: Buffer, position: int, end: int) -> Entity:
     """The request after its header; it keeps no reference to the buffer. Raises MalformedRequestError."""
     read = _request_reader(api_key, version)
+    content = bytes(memoryview(buffer)[position:end])
     try:
-        return read(bytes(memoryview(buffer)[position:end]), 0)[0]
-    except (SerialError, ValueError, OverflowError) as error:
+        entity: Entity = read(content, 0, len(content))[0]
+    except MalformedRequestError as error:
         name = BY_KEY[api_key].name
         raise MalformedRequestError(f"no {name} request of version {version}: {error}") from error
+    return entity
 
 
 def write_response(api_key: int, version: int, correlation_id: int, entity: Entity | bytes) -> bytes:
@@ -124,9 +128,9 @@ def _module(api_key: int, version: int, direction: str) -> ModuleType:
 
 
 @cache
-def _request_reader(api_key: int, version: int) -> Callable[[bytes, int], tuple[Entity, int]]:
+def _request_reader(api_key: int, version: int) -> Reader:
     module = _module(api_key, version, "request")
-    return entity_reader(getattr(module, f"{_camel(BY_KEY[api_key].name)}Request"))
+    return reader_of(getattr(module, f"{_camel(BY_KEY[api_key].name)}Request"))
 
 
 @cache
