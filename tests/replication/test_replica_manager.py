@@ -301,6 +301,12 @@ def test_a_damaged_log_takes_only_its_partition_offline_and_is_never_cut(tmp_pat
             assert isinstance(replicas.manager.partition("flights", 1), Partition)
             assert content_of(segment) == content
             await replicas.logs.stop()
+        replicas = Replicas(await opened(tmp_path, boot_id="boot-2"))
+        await replicas.show(FLIGHTS_TOPIC)
+        await replicas.show(deleted=[FLIGHTS])
+        await until(lambda: replicas.confirmed)
+        assert not segment.parent.exists()
+        await replicas.logs.stop()
 
     asyncio.run(scenario())
 

@@ -192,6 +192,11 @@ class LogManager:
         """The open log of a partition."""
         return self.logs.get((topic_id, partition))
 
+    def directories_by_key(self) -> dict[LogKey, str]:
+        """Where every partition is, those that are damaged included."""
+        damaged = {key: each.path for key, each in self.damaged.items()}
+        return {key: log.directory for key, log in self.logs.items()} | damaged
+
     def attach(self, log: Log, owner: LogOwner) -> None:
         """From now on the owner hears of what becomes of the log."""
         self.owners[log] = owner

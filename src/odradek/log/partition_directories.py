@@ -3,6 +3,7 @@
 What blocks runs in the executor in chunks; errors are the answer for a partition, or the end of its log directory.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from odradek.config import TopicConfig
     from odradek.log.manager import LogKey, LogManager
 
-CREATE_CHUNK = 64
-"""Directories made by one executor call."""
+CREATE_CHUNK = 32
+"""Directories made by one executor call ..."""
+CREATE_PARALLEL = 4
+"""... and calls at a time: the file system's journal takes their syncs together."""
 
 Made = dict[PartitionKey, Log | Exception]
 
@@ -35,9 +38,15 @@ class PartitionDirectories:
         A key's exception is ForeignDirectoryError, DiskFullError or DirectoryFailedError.
         """
         made: Made = {}
-        for path, placed in self._place(keys, made).items():
-            for begin in range(0, len(placed), CREATE_CHUNK):
-                made.update(await self._create_chunk(path, tuple(placed[begin : begin + CREATE_CHUNK]), config))
+        chunks = [
+            (path, tuple(placed[begin : begin + CREATE_CHUNK]))
+            for path, placed in self._place(keys, made).items()
+            for begin in range(0, len(placed), CREATE_CHUNK)
+        ]
+        for begin in range(0, len(chunks), CREATE_PARALLEL):
+            some = chunks[begin : begin + CREATE_PARALLEL]
+            for each in await asyncio.gather(*(self._create_chunk(*chunk, config) for chunk in some)):
+                made.update(each)
         return made
 
     async def delete(self, keys: Iterable["LogKey"]) -> bool:
@@ -103,14 +112,13 @@ class PartitionDirectories:
     async def _set_aside(self, keys: Iterable["LogKey"], suffix: str) -> bool:
         renames: dict[str, list[tuple[str, str]]] = {}
         for key in keys:
-            if (log := self._manager.logs.get(key)) is None:
+            if (let_go := self._let_go(key)) is None:
                 continue
-            self._manager.drop(log)
-            path, _, name = log.directory.rpartition("/")
+            path, name, delay_ms = let_go
             target = set_aside_name(name, self._manager.host.random.randbytes(16).hex(), suffix)
             renames.setdefault(path, []).append((name, target))
             if suffix == DELETED_SUFFIX:
-                self._manager.upkeep.remove_later(f"{path}/{target}", log.config.file_delete_delay_ms)
+                self._manager.upkeep.remove_later(f"{path}/{target}", delay_ms)
         for path, pairs in renames.items():
             if self._manager.healths[path].is_failed:
                 continue
@@ -121,6 +129,18 @@ class PartitionDirectories:
             await self._manager.upkeep.checkpoint_recovery_points()
             await self._manager.upkeep.checkpoint_start_offsets()
         return not any(self._manager.healths[path].is_failed for path in renames)
+
+    def _let_go(self, key: "LogKey") -> tuple[str, str, int] | None:
+        """Log directory, name and delay of removal of a log that is no longer ours, also of a damaged one."""
+        manager = self._manager
+        if (log := manager.logs.get(key)) is not None:
+            manager.drop(log)
+            path, _, name = log.directory.rpartition("/")
+            return path, name, log.config.file_delete_delay_ms
+        if (damaged := manager.damaged.pop(key, None)) is not None:
+            path, _, name = damaged.path.rpartition("/")
+            return path, name, manager.default_config.file_delete_delay_ms
+        return None
 
 
 def create_directories(

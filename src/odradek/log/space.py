@@ -57,6 +57,6 @@ def try_resume(files: FileSystem, directory: str, size: int) -> bool:
 
 
 def release_reserve(files: FileSystem, directory: str) -> None:
-    """Give the reserve up. May block."""
-    with contextlib.suppress(FileNotFoundError):
+    """Give the reserve up, if that can be done. Runs in the executor."""
+    with contextlib.suppress(OSError):
         files.unlink(f"{directory}/{RESERVE}")

@@ -204,7 +204,12 @@ class Upkeep:
         resumed = await self._loop.run_in_executor(
             None, space.try_resume, self._files, health.path, health.reserve_bytes
         )
-        if resumed:
+        if not resumed:
+            return
+        # A deletion may not have found room to take its entries out of the checkpoints; nothing is made before that.
+        written = await self.checkpoint_recovery_points()
+        starts_written = await self.checkpoint_start_offsets()
+        if health.path in written and health.path in starts_written:
             logger.warning("there is room again in %s: appends are taken", health.path)
             health.resume()
             self._manager.on_resumed(health.path)

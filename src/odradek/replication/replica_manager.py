@@ -124,9 +124,9 @@ class ReplicaManager:
     def _reconcile(self, image: ClusterImage) -> None:
         """What the disk holds against the first image."""
         self._to_delete.update(dict.fromkeys(image.deleted))
-        for key, log in self._logs.logs.items():
+        for key, directory in self._logs.directories_by_key().items():
             if key[0] not in image.parts and key[0] not in image.deleted:
-                logger.warning("%s is not in the cluster's metadata and is set aside", log.directory)
+                logger.warning("%s is not in the cluster's metadata and is set aside", directory)
                 self._to_set_aside[key] = None
 
     def _start_topic(self, topic: TopicImage, *, existing: bool) -> None:
@@ -226,7 +226,7 @@ class ReplicaManager:
         await self._logs.set_aside_strays(strays)
         deleted, self._to_delete = self._to_delete, {}
         for topic_id in deleted:
-            keys = [key for key in self._logs.logs if key[0] == topic_id]
+            keys = [key for key in self._logs.directories_by_key() if key[0] == topic_id]
             if await self._logs.delete(keys):
                 self._confirm(topic_id)
 
