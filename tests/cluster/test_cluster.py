@@ -17,7 +17,7 @@ from odradek.metastore.sqlite import SqliteStore
 from odradek.metastore.store import Put, StoreRegressed
 from tests.cluster.clusters import kill, new_cluster, play, start, until
 
-SHORT_SESSION = {"broker.session.timeout.ms": 300, "broker.heartbeat.interval.ms": 100}
+SHORT_SESSION = {"broker.session.timeout.ms": 300}
 
 
 async def take_snapshot(server: MemoryServer) -> ClusterImage:

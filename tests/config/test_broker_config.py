@@ -68,11 +68,6 @@ def test_the_old_name_of_the_node_id_is_understood() -> None:
             "Invalid value 10 for configuration group.min.session.timeout.ms: "
             "Value must be no more than group.max.session.timeout.ms (9)",
         ),
-        (
-            {"broker.heartbeat.interval.ms": 5000},
-            "Invalid value 5000 for configuration broker.heartbeat.interval.ms: "
-            "Value must be no more than half of broker.session.timeout.ms (9000)",
-        ),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_in_one_line(values: Mapping[str, object], message: str) -> None:

@@ -88,8 +88,3 @@ def _check_together(values: Mapping[str, Any]) -> None:
             f"Invalid value {shortest} for configuration group.min.session.timeout.ms: "
             f"Value must be no more than group.max.session.timeout.ms ({longest})"
         )
-    if values["broker.heartbeat.interval.ms"] * 2 > values["broker.session.timeout.ms"]:
-        raise ConfigError(
-            f"Invalid value {values['broker.heartbeat.interval.ms']} for configuration broker.heartbeat.interval.ms: "
-            f"Value must be no more than half of broker.session.timeout.ms ({values['broker.session.timeout.ms']})"
-        )

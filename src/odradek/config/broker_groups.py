@@ -52,5 +52,4 @@ MEMBERSHIP = (
     _int(
         "broker.session.timeout.ms", 9_000, "Time without a sign of life after which a broker counts as gone.", POSITIVE
     ),
-    _int("broker.heartbeat.interval.ms", 2_000, "Time between two signs of life of a broker.", POSITIVE),
 )
