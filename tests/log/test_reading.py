@@ -108,6 +108,31 @@ def test_a_reader_from_the_start_goes_on_where_it_ended(tmp_path: Path) -> None:
     assert log.locate(2, 1 << 20) is not None
 
 
+def test_noted_reads_lead_over_the_ends_of_segments(tmp_path: Path) -> None:
+    log = LogDirectory(tmp_path, PosixFiles(), SMALL).open()
+    append_many(log, 40)
+    offset, found = 0, []
+    while offset < 40:
+        located = log.locate(offset, 700)
+        assert located is not None
+        content = bytearray(located.length)
+        log.storage.files.preadv(located.fd, [content], located.position)
+        located.release()
+        headers = [header for _, header in batches(content[: log.note_read(located, memoryview(content))])]
+        found += [header.base_offset for header in headers]
+        offset = headers[-1].last_offset + 1
+    assert found == list(range(40))
+
+
+def test_a_reader_at_the_end_follows_a_roll(tmp_path: Path) -> None:
+    log = LogDirectory(tmp_path, PosixFiles(), SMALL).open()
+    append_many(log, 3)
+    assert read_from(log, 3) == b""
+    log.roll(NOW_MS)
+    append_many(log, 1)
+    assert first_offset(read_from(log, 3)) == 3
+
+
 def test_a_cold_search_goes_to_the_executor(tmp_path: Path) -> None:
     files = FaultyFiles()
     directory = LogDirectory(tmp_path, files, SMALL)

@@ -10,6 +10,7 @@ from odradek.log.log import Log, Stop
 from tests.support.faulty_files import FaultyFiles
 from tests.support.logs import (
     NOW_MS,
+    TOPIC_ID,
     LogDirectory,
     append,
     append_many,
@@ -186,6 +187,33 @@ def test_a_header_damaged_below_the_recovery_point_is_never_cut(directory: LogDi
     with pytest.raises(DamagedLogError):
         directory.open(stop=Stop.POWER_LOSS, recovery_point=2)
     assert log_file(directory, 0).read_bytes() == before
+
+
+def test_the_part_before_damage_can_be_read_and_kept(directory: LogDirectory) -> None:
+    log = directory.open()
+    append_many(log, 8)
+    flush_all(log)
+    log.close()
+    damage(log_file(directory, 3), SIZE + 16, b"\x07")
+    (directory.path / "00000000000000000003.index").unlink()
+    with pytest.raises(DamagedLogError) as found:
+        directory.open(stop=Stop.POWER_LOSS, recovery_point=5)
+    log = Log.open_intact(
+        directory.storage,
+        str(directory.path),
+        topic="flights",
+        partition=0,
+        topic_id=TOPIC_ID,
+        config=SMALL,
+        damage=found.value,
+    )
+    assert offsets_in(log) == offsets(4)
+    with pytest.raises(DamagedLogError):
+        append(log, batch(b"a"))
+    log.repair()
+    assert append(log, batch(b"a")).base_offset == 4
+    log = directory.reopen(log)
+    assert offsets_in(log) == offsets(5)
 
 
 @CRASHES

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from odradek.log import reading
 from odradek.log.errors import DirectoryFailedError, OffsetOutOfRangeError
 from odradek.log.log_state import new_segment
-from odradek.log.paths import DELETED_SUFFIX, SEGMENT_SUFFIXES, SNAPSHOT_SUFFIX, path_of
+from odradek.log.paths import (
+    DELETED_SUFFIX,
+    LEADER_EPOCH_FILE,
+    LOG_SUFFIX,
+    SEGMENT_SUFFIXES,
+    SNAPSHOT_SUFFIX,
+    base_offsets,
+    path_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +46,8 @@ def truncate_to(log: "LogState", offset: int) -> int:
 def truncate_fully_and_start_at(log: "LogState", offset: int, now_ms: int) -> None:
     """As `Log.truncate_fully_and_start_at`."""
     try:
+        with contextlib.suppress(FileNotFoundError):
+            log.storage.files.unlink(f"{log.directory}/{LEADER_EPOCH_FILE}")
         drop_segments(log, list(log.segments))
         log.active = new_segment(log.storage, log.directory, offset, log.config, now_ms)
         log.segments.append(log.active)
@@ -49,6 +59,25 @@ def truncate_fully_and_start_at(log: "LogState", offset: int, now_ms: int) -> No
     forget_snapshots_above(log, -1)
     _move_end(log, offset)
     log.flushed_offset = log.recovery_point = offset
+
+
+def repair(log: "LogState") -> None:
+    """As `Log.repair`."""
+    damage = log.damage
+    if damage is None:
+        return
+    files, segment = log.storage.files, log.active
+    try:
+        later = [each for each in base_offsets(files.listdir(log.directory), LOG_SUFFIX) if each > segment.base_offset]
+        for base_offset in reversed(later):
+            for suffix in SEGMENT_SUFFIXES:
+                with contextlib.suppress(FileNotFoundError):
+                    files.unlink(path_of(log.directory, base_offset, suffix))
+        segment.truncate(damage.position, damage.intact_offset)
+        _move_end(log, damage.intact_offset)
+    except OSError as error:
+        raise DirectoryFailedError(f"repairing {log.directory}: {error}") from error
+    log.damage = None
 
 
 def advance_log_start(log: "LogState", offset: int) -> bool:

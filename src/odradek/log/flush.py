@@ -118,7 +118,7 @@ def seal(log: "LogState") -> None:
         return
     try:
         if not log.active.ready and log.recovery_point < log.log_end_offset:
-            log.active.prepare()
+            log.active.prepare(log.config.index_interval_bytes)
         log.active.finish()
         log.sync_later(log.active.offset_index_path, log.active.time_index_path)
         if log.has_producers:

@@ -26,15 +26,14 @@ from odradek.log import (
 from odradek.log.append import AppendPlan, AppendRefusal, AppendResult, Origin
 from odradek.log.descriptors import Handle
 from odradek.log.epoch_cache import EpochEntry
-from odradek.log.errors import ColdError, CorruptIndexError, DirectoryFailedError, disk_error
+from odradek.log.errors import ColdError, CorruptIndexError, DamagedLogError, DirectoryFailedError, disk_error
 from odradek.log.flush import FlushJob as FlushJob
 from odradek.log.log_state import LogState
 from odradek.log.opening import Stop as Stop
 from odradek.log.producer_state import BatchMetadata
 from odradek.log.reading import ReadRange
-from odradek.log.recompression import CODECS, level_of, needs_recompression, recompress
+from odradek.log.recompression import in_topic_codec
 from odradek.log.storage import LogStorage
-from odradek.wire.errors import InvalidBatchError
 from odradek.wire.records import (
     ATTRIBUTES_OFFSET,
     COMPRESSION_MASK,
@@ -166,7 +165,7 @@ class Log(LogState):
             refusal = validation.check_batch(records, header, config, origin, now_ms)
             if refusal is not None:
                 return refusal.result(self.log_start_offset)
-            records = self._in_topic_codec(records)
+            records = in_topic_codec(records, config)
         except AppendRefusal as refusal:
             return refusal.result(self.log_start_offset)
         if header.producer_id >= 0 and origin == "client":
@@ -192,18 +191,6 @@ class Log(LogState):
         if header.producer_id >= 0 and not header.is_control:
             plan.producer = (header.producer_id, header.producer_epoch, header.last_sequence)
         return plan
-
-    def _in_topic_codec(self, records: memoryview) -> memoryview:
-        config = self._config
-        if not needs_recompression(records, config):
-            return records
-        try:
-            recompressed = recompress(records, CODECS[config.compression_type], level_of(config))
-        except InvalidBatchError as error:
-            raise AppendRefusal(ErrorCode.invalid_record, f"the records cannot be decompressed: {error}") from error
-        if len(recompressed) > config.max_message_bytes:
-            raise validation.too_large(len(recompressed), config)
-        return memoryview(recompressed)
 
     def _answer_known(self, known: BatchMetadata | producer_state.Refusal) -> AppendResult:
         if isinstance(known, producer_state.Refusal):
@@ -262,13 +249,20 @@ class Log(LogState):
     def note_read(self, read: ReadRange, view: memoryview) -> int:
         """What a range held: bytes of whole batches in it, and the next reader begins after those without a search.
 
-        All of `view` when its batches are too many, or the first is not whole.
+        All of `view` when its batches are too many. Raises DamagedLogError when all of the range was read and does not
+        even hold one.
         """
         found = reading.whole_batches(view)
-        if found is None or found[0] == 0:
+        if found is None:
             return len(view)
         length, next_offset = found
-        self.remember(next_offset, read.position + length)
+        if length == 0:
+            if 0 < read.length <= len(view):
+                reason = "a batch reaches over the end of what is there"
+                raise DamagedLogError(read.handle.path, read.position, read.offset, reason)
+            return 0
+        if self.segment_of(next_offset).base_offset == read.segment_base_offset:
+            self.remember(next_offset, read.position + length)
         return length
 
     def remember(self, offset: int, position: int) -> None:
@@ -382,3 +376,24 @@ class Log(LogState):
         """
         identity = opening.Identity(topic, partition, topic_id)
         return opening.open_log(storage, directory, identity, config, now_ms, log_start_offset, recovery_point, stop)
+
+    @staticmethod
+    def open_intact(
+        storage: LogStorage,
+        directory: str,
+        *,
+        topic: str,
+        partition: int,
+        topic_id: UUID,
+        config: "TopicConfig",
+        damage: DamagedLogError,
+    ) -> "Log":
+        """Open what lies before the damage that `open` reported, for reading: `append` raises `damage` again.
+
+        Raises DirectoryFailedError.
+        """
+        return opening.open_intact(storage, directory, opening.Identity(topic, partition, topic_id), config, damage)
+
+    def repair(self) -> None:
+        """Give up everything from the damage on, because an operator said so. Raises DirectoryFailedError."""
+        cutting.repair(self)

@@ -210,7 +210,7 @@ class LogState:
 
     def _prepare(self, segment: Segment) -> None:
         try:
-            segment.prepare()
+            segment.prepare(self._config.index_interval_bytes)
         except OSError as error:
             raise DirectoryFailedError(f"reading {segment.log_path}: {error}") from error
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from odradek.host.files import FileSystem
-from odradek.log import reading, time_index
+from odradek.log import offset_index, reading, time_index
 from odradek.log.batch_walk import BatchWalk, Located, MalformedBatchError
 from odradek.log.errors import CorruptIndexError, DamagedLogError, DirectoryFailedError
 from odradek.log.storage import read_at
@@ -97,19 +97,24 @@ def _find_in_segment(
             if largest < 0:
                 return None
             return _find_from(files, fd, walk, search, 0, largest, log_start_offset)
-        start = _start_position(files, task, timestamp_ms)
+        start = _start_position(files, task, walk, timestamp_ms)
         return _find_from(files, fd, walk, search, start, timestamp_ms, log_start_offset)
     finally:
         files.close(fd)
 
 
-def _start_position(files: FileSystem, task: LookupTask, timestamp_ms: int) -> int:
+def _start_position(files: FileSystem, task: LookupTask, walk: BatchWalk, timestamp_ms: int) -> int:
     """Of a batch before which none has the timestamp; 0 when the indexes are of no use."""
     try:
-        entry = _time_floor(files, task, timestamp_ms)
-        return reading.floor_cold(files, task.search, entry.relative_offset).position if entry.timestamp_ms >= 0 else 0
-    except CorruptIndexError:
+        found = _time_floor(files, task, timestamp_ms)
+        if found == time_index.NONE:
+            return 0
+        entry = reading.floor_cold(files, task.search, found.relative_offset)
+        if entry != offset_index.START:
+            reading.check_entry(entry, task.search.base_offset, next(walk.batches(entry.position)))
+    except (CorruptIndexError, MalformedBatchError, StopIteration):
         return 0
+    return entry.position
 
 
 def _time_floor(files: FileSystem, task: LookupTask, timestamp_ms: int) -> time_index.TimestampOffset:

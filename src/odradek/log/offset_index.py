@@ -76,7 +76,10 @@ def _floor_in_block(field: int, block: bytes, first: int, target: int) -> tuple[
             high = middle
     if low == 0:
         return -1, START
-    return first + low - 1, OffsetPosition(*ENTRY.unpack_from(block, (low - 1) * ENTRY_SIZE))
+    found = OffsetPosition(*ENTRY.unpack_from(block, (low - 1) * ENTRY_SIZE))
+    if found.relative_offset < 0 or found.position <= 0:
+        raise CorruptIndexError(f"offset index entry {found} is impossible")
+    return first + low - 1, found
 
 
 def _entry(read: ReadAt, slot: int) -> OffsetPosition:

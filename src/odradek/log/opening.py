@@ -1,13 +1,14 @@
 """Opening a partition's directory: one listing, no index read, nothing scanned after a clean stop."""
 
 from enum import Enum
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from odradek.host.files import read_file
 from odradek.log import cutting, epoch_cache, reading, recovery
 from odradek.log.epoch_cache import EpochCache
-from odradek.log.errors import CorruptFileError, disk_error
+from odradek.log.errors import CorruptFileError, DamagedLogError, disk_error
 from odradek.log.log_state import new_segment, roll_jitter_ms
 from odradek.log.paths import DELETED_SUFFIX, LEADER_EPOCH_FILE, LOG_SUFFIX, SNAPSHOT_SUFFIX, base_offsets, path_of
 from odradek.log.segment import Segment
@@ -56,6 +57,7 @@ def open_log(
             recovery_point = log_start_offset
         log = _assemble(storage, directory, identity, config, segments, names, recovery_point)
         log.directory_dirty = is_new
+        _require_content(log)
         _remove_leftovers(storage, directory, names)
         if stop is Stop.CLEAN or is_new:
             _set_end(log, end_after_clean_stop(log, recovery_point))
@@ -66,6 +68,21 @@ def open_log(
     except OSError as error:
         raise disk_error(error, f"opening {directory}") from error
     _apply_log_start(log, log_start_offset, now_ms)
+    return log
+
+
+def open_intact(
+    storage: LogStorage, directory: str, identity: Identity, config: "TopicConfig", damage: DamagedLogError
+) -> "Log":
+    """As `Log.open_intact`."""
+    try:
+        names = storage.files.listdir(directory)
+        segments = [each for each in _segments(storage, directory, names, config) if each.log_path <= damage.path]
+        segments[-1].size = damage.position
+        log = _assemble(storage, directory, identity, config, segments, names, damage.intact_offset)
+    except OSError as error:
+        raise disk_error(error, f"opening {directory}") from error
+    log.damage = damage
     return log
 
 
@@ -122,6 +139,15 @@ def _remove_leftovers(storage: LogStorage, directory: str, names: list[str]) -> 
     for name in names:
         if name.endswith((DELETED_SUFFIX, ".tmp")):
             storage.files.unlink(f"{directory}/{name}")
+
+
+def _require_content(log: "Log") -> None:
+    """A segment ends because it is full, so only compaction leaves an empty one before the last."""
+    if "compact" in log.config.cleanup_policy:
+        return
+    for segment, following in pairwise(log.segments):
+        if segment.size == 0 and following.base_offset <= log.recovery_point:
+            raise DamagedLogError(segment.log_path, 0, segment.base_offset, "the segment is empty")
 
 
 def _set_end(log: "Log", end_offset: int) -> None:

@@ -5,6 +5,11 @@ No record is looked at. The work is CPU-heavy: callers run `recompress` in the e
 
 from typing import TYPE_CHECKING
 
+from kio.schema.errors import ErrorCode
+
+from odradek.log.append import AppendRefusal
+from odradek.log.validation import too_large
+from odradek.wire.errors import InvalidBatchError
 from odradek.wire.records import (
     ATTRIBUTES_OFFSET,
     COMPRESSION_MASK,
@@ -39,6 +44,22 @@ def level_of(config: "TopicConfig") -> int | None:
         "zstd": config.compression_zstd_level,
     }
     return levels.get(config.compression_type)
+
+
+def in_topic_codec(records: memoryview, config: "TopicConfig") -> memoryview:
+    """The batch as the topic wants it, itself when it is so already.
+
+    Raises AppendRefusal: INVALID_RECORD when it cannot be unpacked, MESSAGE_TOO_LARGE when it has grown too much.
+    """
+    if not needs_recompression(records, config):
+        return records
+    try:
+        recompressed = recompress(records, CODECS[config.compression_type], level_of(config))
+    except InvalidBatchError as error:
+        raise AppendRefusal(ErrorCode.invalid_record, f"the records cannot be decompressed: {error}") from error
+    if len(recompressed) > config.max_message_bytes:
+        raise too_large(len(recompressed), config)
+    return memoryview(recompressed)
 
 
 def recompress(records: bytes | bytearray | memoryview, codec: int, level: int | None) -> bytearray:

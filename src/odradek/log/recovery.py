@@ -130,7 +130,7 @@ class _SegmentScan:
             )
             segment.replace_indexes(rebuilt)
         if start:
-            segment.prepare()
+            segment.prepare(self._log.config.index_interval_bytes)
 
     def _valid_batches(self, start: int, end_offset: int) -> Iterator[Located]:
         """All from `start` to the first that is not whole or does not belong there."""

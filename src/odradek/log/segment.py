@@ -8,7 +8,7 @@ lies above the recovery point and is rebuilt from there.
 from collections.abc import Callable
 
 from odradek.host.files import write_all
-from odradek.log import offset_index, time_index
+from odradek.log import index_rebuild, offset_index, time_index
 from odradek.log.batch_walk import BatchWalk, MalformedBatchError
 from odradek.log.descriptors import Handle
 from odradek.log.errors import CorruptIndexError, DamagedLogError, DiskFullError, disk_error
@@ -102,15 +102,20 @@ class Segment:
 
     # -- appending ------------------------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
+    def prepare(self, interval_bytes: int) -> None:
         """Read what appending needs of a segment that was opened with content. Raises OSError, DamagedLogError."""
         walk = BatchWalk(self.storage.files, self.open_log().fd, self.size, wait=True)
         try:
             self.first_timestamp_ms = next(walk.batches(0)).header.max_timestamp
         except MalformedBatchError as error:
             raise DamagedLogError(self.log_path, error.position, self.base_offset, error.reason) from error
-        self.offset_entries, offsets = self._last_entry(self.offset_index_path, offset_index.ENTRY_SIZE)
-        self.indexed_position = offset_index.ENTRY.unpack(offsets)[1] if offsets else 0
+        try:
+            self.indexed_position = self._last_indexed(walk).position
+            self._verified_time_entry(walk)
+        except (CorruptIndexError, MalformedBatchError):
+            self._rebuild_indexes(interval_bytes)
+            self.indexed_position = self._last_indexed(walk).position
+        self.offset_entries, _ = self._last_entry(self.offset_index_path, offset_index.ENTRY_SIZE)
         self.time_entries, times = self._last_entry(self.time_index_path, time_index.ENTRY_SIZE)
         self.time_indexed_ms = time_index.ENTRY.unpack(times)[0] if times else -1
         self.largest_timestamp_ms()
@@ -230,8 +235,7 @@ class Segment:
         walk = BatchWalk(self.storage.files, self.open_log().fd, self.size, wait=True)
         try:
             entry = self._verified_time_entry(walk)
-            _, content = self._last_entry(self.offset_index_path, offset_index.ENTRY_SIZE)
-            start = offset_index.ENTRY.unpack(content)[1] if content else 0
+            start = self._last_indexed(walk).position
             return self._largest_from(walk, start, entry.timestamp_ms, self.base_offset + entry.relative_offset)
         except (CorruptIndexError, MalformedBatchError):
             pass
@@ -245,6 +249,23 @@ class Segment:
             if header.max_timestamp > largest_ms:
                 largest_ms, offset = header.max_timestamp, header.last_offset
         return largest_ms, offset
+
+    def _rebuild_indexes(self, interval_bytes: int) -> None:
+        arguments = (self.log_path, self.base_offset, self.size, interval_bytes)
+        self.replace_indexes(index_rebuild.rebuild(self.storage.files, *arguments))
+
+    def _last_indexed(self, walk: BatchWalk) -> OffsetPosition:
+        """The offset index's last entry, compared with its batch; START without one. Raises CorruptIndexError."""
+        _, content = self._last_entry(self.offset_index_path, offset_index.ENTRY_SIZE)
+        if not content:
+            return offset_index.START
+        entry = OffsetPosition(*offset_index.ENTRY.unpack(content))
+        if not 0 < entry.position < self.size:
+            raise CorruptIndexError(f"{entry} lies outside of {self.log_path}")
+        found = next(walk.batches(entry.position))
+        if found.header.last_offset != self.base_offset + entry.relative_offset:
+            raise CorruptIndexError(f"{entry} names another batch than the one at its position")
+        return entry
 
     def _verified_time_entry(self, walk: BatchWalk) -> TimestampOffset:
         """Retention deletes by this entry, so it is compared with the batch it names. Raises CorruptIndexError."""

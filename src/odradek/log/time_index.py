@@ -60,4 +60,7 @@ def entry_at(read: ReadAt, slot: int) -> TimestampOffset:
     content = read(slot * ENTRY_SIZE, ENTRY_SIZE)
     if len(content) != ENTRY_SIZE:
         raise CorruptIndexError("the time index is shorter than its length said")
-    return TimestampOffset(*ENTRY.unpack(content))
+    found = TimestampOffset(*ENTRY.unpack(content))
+    if found.timestamp_ms < 0 or found.relative_offset < 0:
+        raise CorruptIndexError(f"time index entry {found} is impossible")
+    return found
