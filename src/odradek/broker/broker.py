@@ -33,6 +33,7 @@ STORAGE_KEYS = (
     "log.flush.start.offset.checkpoint.interval.ms",
     "replica.high.watermark.checkpoint.interval.ms",
     "num.recovery.threads.per.data.dir",
+    "producer.id.expiration.ms",
     "producer.id.expiration.check.interval.ms",
     "odradek.disk.reserve.bytes",
     "odradek.open.files.max",
