@@ -23,8 +23,8 @@ def locked_packages() -> list[str]:
 def licence_of(package: str) -> str:
     metadata = importlib.metadata.metadata(package)
     classifiers = [c for c in metadata.get_all("Classifier") or [] if c.startswith("License ::")]
-    fields = [metadata.get("License-Expression"), metadata.get("License"), *classifiers]
-    return " | ".join(field.splitlines()[0] for field in fields if field)
+    fields = [metadata[name] for name in ("License-Expression", "License") if name in metadata]
+    return " | ".join(field.splitlines()[0] for field in [*fields, *classifiers] if field)
 
 
 def test_the_lock_file_is_read() -> None:
