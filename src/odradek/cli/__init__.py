@@ -15,6 +15,12 @@ def main() -> None:
     # kio offers Hypothesis strategies and imports the `hypothesis` package for them when it is installed: a second
     # and 200 MB that no command needs. A None entry makes that import fail, which kio takes as "not installed".
     sys.modules.setdefault("hypothesis", None)  # type: ignore[arg-type]
+    from odradek.cli import quick_start
+
+    if (plain_start := quick_start.parse(sys.argv[1:])) is not None:
+        from odradek.cli.starting import run_broker
+
+        sys.exit(run_broker(plain_start[0], as_json=plain_start[1]))
     from odradek.cli.app import run
 
     sys.exit(run(sys.argv[1:]))

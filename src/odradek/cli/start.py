@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from odradek.broker.options import ReadyInfo, StartOptions
-from odradek.cli.errors import CommandError, UsageError
+from odradek.broker.options import StartOptions
+from odradek.cli.errors import UsageError
 from odradek.cli.options import AsJson
 from odradek.cli.pairs import parse_pairs
+from odradek.cli.starting import LOG_FORMATS, LOG_LEVELS, run_broker
 
 app = typer.Typer(add_completion=False)
 
@@ -55,58 +55,14 @@ def start(
         config_file=config,
         overrides=parse_pairs(settings, "--set"),
         metrics=metrics,
-        log_format=_one_of("--log-format", log_format, ("text", "json")),
-        log_level=_one_of("--log-level", log_level.upper(), ("DEBUG", "INFO", "WARNING", "ERROR")),
+        log_format=_one_of("--log-format", log_format, LOG_FORMATS),
+        log_level=_one_of("--log-level", log_level.upper(), LOG_LEVELS),
     )
     json_wanted = as_json or bool(getattr(ctx.obj, "json", False))
-    _require_supported_system()
-    from odradek.broker.server import StartError, run
-
-    try:
-        code = run(options, _write_ready_json if json_wanted else _write_ready)
-    except StartError as error:
-        raise CommandError(str(error)) from error
-    raise typer.Exit(code)
+    raise typer.Exit(run_broker(options, as_json=json_wanted))
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise UsageError(f"{option} {value}: allowed are {', '.join(allowed)}")
     return value
-
-
-def _require_supported_system() -> None:
-    # Before the broker's modules: they import what Windows does not have.
-    if sys.platform == "win32":
-        raise CommandError("Windows is not supported: run it in WSL2")
-
-
-def _write_ready(info: ReadyInfo) -> None:
-    bold, plain = ("\033[1m", "\033[0m") if _colours() else ("", "")
-    option = "" if info.advertise == "127.0.0.1:9092" else f" -b {info.advertise}"
-    lines = [
-        f"{bold}Odradek is ready{plain} on {bold}{info.listen}{plain}"
-        + (f", clients are told {info.advertise}" if info.advertise != info.listen else ""),
-        f"  data     {info.data_dir}",
-        *([f"  metrics  http://{info.metrics}/metrics"] if info.metrics else []),
-        f"  try      echo hello | odradek produce greetings{option}",
-        f"           odradek consume greetings{option}",
-        "  stop     Ctrl-C",
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
-
-
-def _write_ready_json(info: ReadyInfo) -> None:
-    import dataclasses
-    import json
-    import os
-
-    sys.stdout.write(json.dumps({**dataclasses.asdict(info), "pid": os.getpid()}) + "\n")
-    sys.stdout.flush()
-
-
-def _colours() -> bool:
-    import os
-
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
