@@ -15,6 +15,8 @@ from odradek.host.files import FileSystem
 DEFAULT_LIMIT = 512
 LOOKED_AT_MAX = 8
 """Handles looked at for a victim each time one is opened beyond the limit."""
+RECENTLY = 2
+"""Rounds of the clock that a use protects from closing."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
 
 
@@ -30,7 +32,7 @@ class Handle:
         self.pins = 0
         self.dirty = False
         """Written since the last successful datasync."""
-        self.used = True
+        self.used = RECENTLY
 
     def pin(self) -> None:
         """Keep the descriptor open until `unpin`: an executor call or a send uses it."""
@@ -42,7 +44,7 @@ class Handle:
 
 
 class Descriptors:
-    """Handles by path; at most `limit` are open unless more are pinned or dirty.
+    """Handles by path; about `limit` are open (up to half more for a moment) unless more are pinned or dirty.
 
     The order of the mapping is that of a clock: who was looked at and spared goes to its end.
     """
@@ -68,7 +70,7 @@ class Descriptors:
         handle = self._handles.get(path)
         if handle is None:
             return self._open(path, os.O_RDWR)
-        handle.used = True
+        handle.used = RECENTLY
         return handle
 
     def create(self, path: str) -> Handle:
@@ -76,7 +78,7 @@ class Descriptors:
         handle = self._handles.get(path)
         if handle is None:
             return self._open(path, os.O_RDWR | os.O_CREAT)
-        handle.used = True
+        handle.used = RECENTLY
         return handle
 
     def forget(self, path: str) -> None:
@@ -98,14 +100,14 @@ class Descriptors:
             self.forget(path)
 
     def _open(self, path: str, flags: int) -> Handle:
-        if len(self._handles) >= self.limit:
-            self._evict()
         try:
             fd = self.files.open(path, flags)
         except OSError as error:
             if error.errno not in _EXHAUSTED or not self._sync_and_close_one():
                 raise
             fd = self.files.open(path, flags)
+        if len(self._handles) >= self.limit:
+            self._evict()
         handle = self._handles[path] = Handle(path, fd)
         return handle
 
@@ -119,15 +121,18 @@ class Descriptors:
                 if len(handles) < self.limit:
                     return
                 continue
-            handle.used = False
+            handle.used = max(handle.used - 1, 0)
             handles[handle.path] = handle
         if len(handles) >= self.limit:
             self.on_pressure()
 
     def _sync_and_close_one(self) -> bool:
-        """The system has no descriptors left. False when every handle is pinned. Raises OSError."""
+        """The system has no descriptors left. False when every handle is pinned or was used of late. Raises OSError.
+
+        What was used of late may be in somebody's hands: its number must not become another file's.
+        """
         for handle in self._handles.values():
-            if handle.pins:
+            if handle.pins or handle.used:
                 continue
             if handle.dirty:
                 self.files.datasync(handle.fd)

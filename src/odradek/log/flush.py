@@ -63,7 +63,7 @@ def begin(log: "LogState", everything: bool | None) -> FlushJob | None:
     try:
         handles += [(_pinned(each.open_log()), each, each.size) for each in _unflushed_segments(log)]
         if everything:
-            handles += [(_pinned(handle), None, 0) for handle in _derived_files(log)]
+            handles += [(handle, None, 0) for handle in _derived_files(log)]
     except OSError as error:
         for handle, _, _ in handles:
             handle.unpin()
@@ -151,13 +151,16 @@ def _unflushed_segments(log: "LogState") -> list[Segment]:
 
 
 def _derived_files(log: "LogState") -> list[Handle]:
-    """Indexes of the active segment with all their entries, and files written since the last full flush."""
+    """Indexes of the active segment with all their entries, and files written since the last full flush; pinned.
+
+    Each at once: getting the next may close one that nobody holds, and its number then names another file.
+    """
     log.active.write_pending()
     paths = dict.fromkeys((*log.extra_dirty, log.active.offset_index_path, log.active.time_index_path))
     handles = []
     for path in paths:
         try:
-            handles.append(log.storage.descriptors.get(path))
+            handles.append(_pinned(log.storage.descriptors.get(path)))
         except FileNotFoundError:
             continue  # An index without entries, or a file removed since.
     return handles
