@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from odradek.host.posix import PosixFiles
+from odradek.log.epoch_cache import EpochCache
 from odradek.log.log import Log, Stop
 from odradek.wire.records import batches
 from tests.support.logs import NOW_MS, LogDirectory, append, batch, flush_all, placed, read_from, topic_config
@@ -126,20 +127,20 @@ class LogAndModel(RuleBasedStateMachine):
 
     @rule(stop=st.sampled_from(Stop))
     def reopen(self, stop: Stop) -> None:
-        epochs, size = self.log.epochs.entries, self.log.size_bytes
+        epochs, size = self.log.epochs, self.log.size_bytes
         start = self.log.log_start_offset
         if stop is not Stop.CLEAN and self.has_gap_above_recovery_point():
             stop = Stop.CLEAN
         self.log = self.directory.reopen(self.log, stop)
         if stop is not Stop.CLEAN:
             self.forget_trailing_gap()
-        assert self.with_batches(self.log.epochs.entries) == self.with_batches(epochs)
+        assert self.epochs_of_batches(self.log.epochs) == self.epochs_of_batches(epochs)
         assert self.log.size_bytes == size
         assert self.log.log_start_offset == start
 
-    def with_batches(self, epochs: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
-        """An epoch that begins at the log end may be forgotten: it wrote nothing."""
-        return [entry for entry in epochs if entry[1] < self.end]
+    def epochs_of_batches(self, cache: EpochCache) -> list[int]:
+        """What counts of the epochs' start offsets: who wrote each batch."""
+        return [cache.epoch_for_offset(each[1]) for each in self.batches if each[1] >= self.start]
 
     def forget_trailing_gap(self) -> None:
         """Offsets without a batch at the very end leave no trace on disk."""

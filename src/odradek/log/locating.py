@@ -22,7 +22,7 @@ def locate(log: "Log", offset: int, max_bytes: int, upper_offset: int | None, mi
     if offset >= upper:
         if offset == end_offset:
             log.remember(offset, segment.size)
-        return ReadRange(segment.open_log(), segment.base_offset, offset, segment.size, 0)
+        return ReadRange(segment.open_log(), log.generation, segment.base_offset, offset, segment.size, 0)
     start = position_of(log, segment, offset)
     while start >= segment.size and segment is not log.active:
         segment, start = log.segments[log.segments.index(segment) + 1], 0
@@ -33,7 +33,7 @@ def locate(log: "Log", offset: int, max_bytes: int, upper_offset: int | None, mi
         length = _limited(log, handle.fd, start, length, max_bytes, minimum_one_batch)
     elif end_is_upper:
         log.remember(upper, end)
-    return ReadRange(handle, segment.base_offset, offset, start, length)
+    return ReadRange(handle, log.generation, segment.base_offset, offset, start, length)
 
 
 async def locate_cold(
@@ -86,7 +86,7 @@ async def _search(
     if length > max_bytes:
         fitting = min(found.first_batch_size, length) if minimum_one_batch else 0
         length = max_bytes if found.first_batch_size <= max_bytes else fitting
-    return ReadRange(segment.open_log(), segment.base_offset, offset, found.start, max(length, 0))
+    return ReadRange(segment.open_log(), log.generation, segment.base_offset, offset, found.start, max(length, 0))
 
 
 async def rebuild_indexes(log: "Log", segment: "Segment") -> None:
@@ -127,3 +127,23 @@ def _limited(log: "Log", fd: int, start: int, length: int, max_bytes: int, minim
     if first <= max_bytes:
         return max_bytes
     return min(first, length) if minimum_one_batch else 0
+
+
+def note_read(log: "Log", read: ReadRange, view: memoryview) -> int:
+    """As `Log.note_read`."""
+    found = reading.whole_batches(view)
+    if found is None:
+        return len(view)
+    length, next_offset = found
+    if read.generation != log.generation or len(view) == 0:
+        return length
+    if length == 0:
+        if read.length <= len(view):
+            raise reading.damage(read, "a batch reaches over the end of what is there")
+        return 0
+    base_offset = read.segment_base_offset
+    if next_offset > log.log_end_offset or log.segment_of(next_offset - 1).base_offset != base_offset:
+        raise reading.damage(read, f"offset {next_offset - 1} does not belong there")
+    if log.segment_of(next_offset).base_offset == base_offset:
+        log.remember(next_offset, read.position + length)
+    return length

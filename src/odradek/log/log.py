@@ -18,7 +18,6 @@ from odradek.log import (
     lookup,
     opening,
     producer_state,
-    reading,
     replicated,
     retention,
     validation,
@@ -249,21 +248,10 @@ class Log(LogState):
     def note_read(self, read: ReadRange, view: memoryview) -> int:
         """What a range held: bytes of whole batches in it, and the next reader begins after those without a search.
 
-        All of `view` when its batches are too many. Raises DamagedLogError when all of the range was read and does not
-        even hold one.
+        All of `view` when its batches are too many to look at. Raises DamagedLogError when all of the range was read
+        and does not even hold one, or holds offsets that belong elsewhere.
         """
-        found = reading.whole_batches(view)
-        if found is None:
-            return len(view)
-        length, next_offset = found
-        if length == 0:
-            if 0 < read.length <= len(view):
-                reason = "a batch reaches over the end of what is there"
-                raise DamagedLogError(read.handle.path, read.position, read.offset, reason)
-            return 0
-        if self.segment_of(next_offset).base_offset == read.segment_base_offset:
-            self.remember(next_offset, read.position + length)
-        return length
+        return locating.note_read(self, read, view)
 
     def remember(self, offset: int, position: int) -> None:
         """The batch that begins with `offset` is, or will be, at this position of its segment."""

@@ -26,11 +26,15 @@ class ReadRange:
     The descriptor stays open until `release`.
     """
 
-    __slots__ = ("handle", "length", "offset", "position", "segment_base_offset")
+    __slots__ = ("generation", "handle", "length", "offset", "position", "segment_base_offset")
 
-    def __init__(self, handle: Handle, segment_base_offset: int, offset: int, position: int, length: int) -> None:
+    def __init__(
+        self, handle: Handle, generation: int, segment_base_offset: int, offset: int, position: int, length: int
+    ) -> None:
         handle.pins += 1
         self.handle = handle
+        self.generation = generation
+        """Of the log when the range was found."""
         self.segment_base_offset = segment_base_offset
         self.offset = offset
         """The offset asked for; the first batch holds it and may begin before it."""
@@ -171,6 +175,11 @@ def first_batch_size(files: FileSystem, fd: int, position: int) -> int:
     """Bytes of the batch at a position. Raises ColdError."""
     content = read_at(files, fd, position, LOG_OVERHEAD, wait=False)
     return int.from_bytes(content[8:], "big", signed=True) + LOG_OVERHEAD
+
+
+def damage(read: ReadRange, reason: str) -> DamagedLogError:
+    """What was read is not what was written."""
+    return DamagedLogError(read.handle.path, read.position, read.offset, reason)
 
 
 def whole_batches(view: memoryview) -> tuple[int, int] | None:

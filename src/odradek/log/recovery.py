@@ -27,6 +27,7 @@ def recover(log: "Log", recovery_point: int, *, check_every_crc: bool) -> None:
     recovery_point = max(recovery_point, log.segments[0].base_offset)
     first = log.segments.index(log.segment_of(recovery_point))
     log.log_end_offset = end_offset = log.segments[first].base_offset
+    log.epochs.truncate_from_end(recovery_point)  # The file may be older than a truncation.
     has_producers = False
     for index in range(first, len(log.segments)):
         segment = log.segments[index]
