@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from odradek.broker.buffers import RECEIVE_SIZE
-from odradek.broker.delayed import DelayedResponse, PooledResponse
+from odradek.broker.delayed import DelayedResponse, PooledResponse, Response
 from odradek.wire.apis import FETCH
 from odradek.wire.errors import MalformedRequestError
 from odradek.wire.frame import REQUEST_START, SIZE
@@ -34,6 +34,9 @@ ADOPTED_MIN = RECEIVE_SIZE // 16
 EXACT_MIN = 64 << 10
 """A frame larger than this is read up to its end, so that the next one begins a buffer and need not be moved."""
 
+SMALL_READ = 4096
+"""Bytes read of a new request while there is no room for large ones."""
+
 SIZE_BYTES = SIZE.size
 
 
@@ -41,9 +44,10 @@ class Connection(asyncio.BufferedProtocol):
     """See the module. Made for each accepted connection by a listener."""
 
     __slots__ = (
-        "_connections", "_filled", "_frame", "_largest", "_lent", "_limit", "_needed", "_queue", "_start", "_view",
-        "client_software_name", "client_software_version", "has_fetch", "is_closed", "is_reading_paused", "is_serving",
-        "is_writing_paused", "last_active", "listener", "peer_host", "peer_port", "transport",
+        "_connections", "_filled", "_frame", "_largest", "_lent", "_limit", "_needed", "_queue", "_queued_bytes",
+        "_start", "_view", "client_software_name", "client_software_version", "has_fetch", "is_closed",
+        "is_reading_paused", "is_serving", "is_writing_paused", "last_active", "listener", "peer_host", "peer_port",
+        "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -59,6 +63,8 @@ class Connection(asyncio.BufferedProtocol):
         self.has_fetch = False
         """A fetch waits: the next one is not begun before it is answered."""
         self._queue: deque[DelayedResponse | bytes | PooledResponse] = deque()
+        self._queued_bytes = 0
+        """Of responses that wait for earlier ones."""
         self._lent: list[bytearray] = []
         """Buffers given to the transport, not yet known to be sent."""
         self._frame: bytearray | None = None
@@ -82,7 +88,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         if self._frame is None:
-            return self._connections.receive_view
+            connections = self._connections
+            return connections.receive_view[:SMALL_READ] if connections.is_full else connections.receive_view
         return self._view[self._filled : self._limit]
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -136,6 +143,7 @@ class Connection(asyncio.BufferedProtocol):
             if isinstance(delayed.response, PooledResponse):
                 self._connections.pool.give(delayed.response.buffer)
             return
+        self._queued_bytes += size_of(delayed.response)
         if not self.is_serving:
             self._send_completed([])
             self._go_on()
@@ -152,6 +160,13 @@ class Connection(asyncio.BufferedProtocol):
             if not self.is_serving:
                 self.transport.close()
 
+    def abort(self, reason: str) -> None:
+        """Close at once; what the client has not taken is dropped."""
+        if not self.is_closed:
+            logger.info("closing the connection from %s: %s", self.peer, reason)
+        self.is_closed = True
+        self.transport.abort()
+
     def failed(self, error: BaseException) -> None:
         """A handler raised what nobody foresaw: the client is disconnected, as it cannot be answered."""
         logger.error("a request from %s failed", self.peer, exc_info=error)
@@ -167,6 +182,8 @@ class Connection(asyncio.BufferedProtocol):
     def resume_reading(self) -> None:
         """There is room for received bytes again."""
         if self.is_reading_paused and not self.is_closed:
+            if self._frame is not None and self._filled == self._limit:
+                self._keep(self._view, self._start, self._filled)
             self.is_reading_paused = False
             self.transport.resume_reading()
 
@@ -184,34 +201,15 @@ class Connection(asyncio.BufferedProtocol):
         """Serve the whole frames there and write their responses; where the first frame not served begins."""
         if self._lent:
             self.reclaim()
-        connections, queue = self._connections, self._queue
-        size_max, serve, unpack = connections.request_size_max, connections.serve, SIZE.unpack_from
         responses: list[bytes | PooledResponse] = []
         self.is_serving = True
         try:
-            while end - position >= SIZE_BYTES:
-                (size,) = unpack(view, position)
-                if not REQUEST_START.size <= size <= size_max:
-                    raise MalformedRequestError(f"a request of {size} bytes")
-                start = position + SIZE_BYTES
-                after = start + size
-                if after > end or ((queue or self.is_writing_paused) and self._is_blocked(view, start)):
-                    break
-                response = serve(self, view, start, after)
-                position = after
-                if response is None:
-                    if self.is_closed:
-                        break
-                    continue
-                if isinstance(response, DelayedResponse) or queue:
-                    queue.append(response)
-                else:
-                    responses.append(response)
+            position = self._serve_frames(view, position, end, responses)
         except MalformedRequestError as error:
             self.close(str(error))
         except Exception as error:
             self.failed(error)
-        if responses or queue:
+        if responses or self._queue:
             self._send_completed(responses)
         self.is_serving = False
         if self.is_closed:
@@ -219,10 +217,46 @@ class Connection(asyncio.BufferedProtocol):
             return end
         return position
 
+    def _serve_frames(self, view: memoryview, position: int, end: int, responses: list[bytes | PooledResponse]) -> int:
+        connections, queue, gathered = self._connections, self._queue, 0
+        size_max, serve, unpack = connections.request_size_max, connections.serve, SIZE.unpack_from
+        while end - position >= SIZE_BYTES:
+            (size,) = unpack(view, position)
+            if not REQUEST_START.size <= size <= size_max:
+                raise MalformedRequestError(f"a request of {size} bytes")
+            start = position + SIZE_BYTES
+            after = start + size
+            if after > end or ((queue or self.is_writing_paused) and self._is_blocked(view, start)):
+                break
+            response = serve(self, view, start, after)
+            position = after
+            if type(response) is bytes and not queue:
+                responses.append(response)
+                gathered += len(response)
+                if gathered > UNSENT_BYTES_MAX:
+                    self._send_completed(responses)
+                    gathered = 0
+            elif response is not None:
+                self._enqueue(responses, response)
+            elif self.is_closed:
+                break
+        return position
+
+    def _enqueue(self, responses: list[bytes | PooledResponse], response: "Response | DelayedResponse") -> None:
+        """Into the queue when it is late or others are; else written at once, as large ones are."""
+        if isinstance(response, DelayedResponse):
+            self._queue.append(response)
+        elif self._queue and response is not None:
+            self._queue.append(response)
+            self._queued_bytes += size_of(response)
+        elif response is not None:
+            responses.append(response)
+            self._send_completed(responses)
+
     def _is_blocked(self, view: memoryview, start: int) -> bool:
         """Whether the request there has to wait."""
         queue = self._queue
-        if self.is_writing_paused or self.is_closed or len(queue) >= REQUESTS_IN_FLIGHT_MAX:
+        if self.is_writing_paused or self._queued_bytes > UNSENT_BYTES_MAX or len(queue) >= REQUESTS_IN_FLIGHT_MAX:
             return True
         last = queue[-1]
         if isinstance(last, DelayedResponse) and last.exclusive and not last.is_done:
@@ -248,21 +282,24 @@ class Connection(asyncio.BufferedProtocol):
             if isinstance(entry, DelayedResponse):
                 if not entry.is_done:
                     break
-                if entry.response is not None:
-                    responses.append(entry.response)
+                response = entry.response
             else:
-                responses.append(entry)
+                response = entry
             queue.popleft()
+            if response is not None:
+                responses.append(response)
+                self._queued_bytes -= size_of(response)
         small: list[bytes] = []
-        for response in responses:
-            if isinstance(response, PooledResponse):
+        for each in responses:
+            if isinstance(each, PooledResponse):
                 self._write(small)
                 small = []
-                self._lent.append(response.buffer)
-                self.transport.write(memoryview(response.buffer)[: response.size])
+                self._lent.append(each.buffer)
+                self.transport.write(memoryview(each.buffer)[: each.size])
             else:
-                small.append(response)
+                small.append(each)
         self._write(small)
+        responses.clear()
 
     def _write(self, frames: list[bytes]) -> None:
         if frames:
@@ -288,13 +325,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def _keep_shared(self, view: memoryview, position: int, end: int, size: int) -> None:
         connections, tail = self._connections, end - position
-        if tail >= ADOPTED_MIN and size <= len(view) - position:
+        if connections.hold_up(self):
+            self._move(view, position, end, tail)
+            self._pause_reading()
+        elif tail >= ADOPTED_MIN and size <= len(view) - position:
             self._frame, self._view = connections.take_receive_buffer(), view
             self._start, self._filled = position, end
         else:
             self._move(view, position, end, size)
-        if connections.is_over_limit(self):
-            self._pause_reading()
 
     def _move(self, view: memoryview, position: int, end: int, size: int) -> None:
         """Into another buffer: as large as the frame if the size is believed, else twice what has arrived."""
@@ -321,3 +359,10 @@ class Connection(asyncio.BufferedProtocol):
         if not self.is_reading_paused and not self.is_closed:
             self.is_reading_paused = True
             self.transport.pause_reading()
+
+
+def size_of(response: Response) -> int:
+    """Bytes of the frame."""
+    if response is None:
+        return 0
+    return response.size if isinstance(response, PooledResponse) else len(response)

@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 10.0
 """How often idle connections are looked for."""
 
+STOP_SECONDS = 1.0
+"""How long a stopping broker waits for clients to take their last responses."""
+
 Serve = Callable[["Connection", memoryview, int, int], "Response | DelayedResponse"]
 """Serves the request whose frame content is in view[start:end]; the view is not its own once it has returned."""
 
@@ -35,6 +38,8 @@ class Connections:
         self._receive_buffer = self.pool.take(RECEIVE_SIZE)
         self.receive_view = memoryview(self._receive_buffer)
         """Where the next read goes, whichever connection it is for."""
+        self.is_full = False
+        """More was received and not served than queued.max.request.bytes allows."""
         self._frame_bytes = 0
         self._frames = 0
         """Own buffers of connections that are not held up by the limit on received bytes."""
@@ -50,11 +55,17 @@ class Connections:
         self._timer = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def stop(self, reason: str) -> None:
-        """Close every connection once what was written to it has been sent."""
+        """Close every connection once what was written to it has been sent, but wait for no client for long."""
         if self._timer is not None:
             self._timer.cancel()
         for connection in list(self._open):
             connection.close(reason)
+        if self._open:
+            self._timer = self.loop.call_later(STOP_SECONDS, self._abort_all, reason)
+
+    def _abort_all(self, reason: str) -> None:
+        for connection in list(self._open):
+            connection.abort(reason)
 
     # -- number ---------------------------------------------------------------------------------------------------
 
@@ -84,7 +95,7 @@ class Connections:
         for connection in list(self._open):
             connection.reclaim()
             if idle_ms >= 0 and connection.last_active < before and not connection.is_waiting:
-                connection.close("it was idle (connections.max.idle.ms)")
+                connection.abort("it was idle (connections.max.idle.ms)")
 
     # -- received bytes -------------------------------------------------------------------------------------------
 
@@ -111,21 +122,21 @@ class Connections:
         if self._held_up.pop(connection, connection) is None:
             self._frames += 1
         self.give_frame(buffer)
-        while self._held_up and (self._frames == 0 or not self._is_over_limit()):
+        while self._held_up and (self._frames == 0 or not self.is_full):
             waiting = next(iter(self._held_up))
             del self._held_up[waiting]
             self._frames += 1
             waiting.resume_reading()
 
-    def is_over_limit(self, connection: "Connection") -> bool:
-        """Whether a connection that has begun a frame must wait before it reads the rest (queued.max.request.bytes).
+    def hold_up(self, connection: "Connection") -> bool:
+        """Whether a connection that has begun a frame must wait before it reads the rest.
 
         Never all of them: somebody must be able to finish.
         """
-        if self._frames <= 1 or not self._is_over_limit():
+        if not self.is_full or not self._frames:
             return False
         self._held_up[connection] = None
-        self._frames -= 1
+        self._frames -= 1  # For the buffer that is about to be taken.
         return True
 
     def read_on(self, connection: "Connection") -> None:
@@ -133,10 +144,8 @@ class Connections:
         if connection not in self._held_up:
             connection.resume_reading()
 
-    def _is_over_limit(self) -> bool:
-        limit: int = self._config().get("queued.max.request.bytes")
-        return 0 <= limit < self._frame_bytes
-
     def _count_frame(self, buffer: bytearray, change: int) -> None:
         self._frames += change
         self._frame_bytes += change * len(buffer)
+        limit: int = self._config().get("queued.max.request.bytes")
+        self.is_full = 0 <= limit < self._frame_bytes
