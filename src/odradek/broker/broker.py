@@ -65,6 +65,8 @@ class Broker:
         self._start_config = config
         self._store = store
         self._is_started = False
+        self.is_serving = False
+        """Clients are served (what /readyz says)."""
         self.logs = LogManager(host, loop, log_settings(config), TopicConfig.of(config, {}))
         self.fetch_sessions = FetchSessions(config.get("max.incremental.fetch.session.cache.slots"), host.random)
         self.router = Router(self)
@@ -121,10 +123,12 @@ class Broker:
         self.connections.start()
         for bound in self.listeners:
             await bound.serve()
+        self.is_serving = True
         self.router.preload()
 
     async def stop(self) -> None:
         """Stop serving, tell whoever waits, make everything durable, leave the cluster."""
+        self.is_serving = False
         for bound in self.listeners:
             bound.close()
         if self._is_started:

@@ -31,11 +31,15 @@ class Router:
     def __init__(self, broker: "Broker") -> None:
         self._broker = broker
         self._handlers: dict[int, Handler] = {}
+        self.requests: dict[int, int] = dict.fromkeys(BY_KEY, 0)
+        """Requests taken since the start, by API key."""
 
     def serve(self, connection: "Connection", view: memoryview, start: int, end: int) -> Response | DelayedResponse:
         """Answer the request in view[start:end]. Raises MalformedRequestError: the connection is to be closed."""
         header = read_request_header(view, start, end)
         api_key, version = header.api_key, header.version
+        if api_key in self.requests:
+            self.requests[api_key] += 1
         if api_key == PRODUCE and FIRST_PRODUCE_VERSION <= version <= BY_KEY[PRODUCE].max_version:
             return self._produce(connection, header, view, end)
         if api_key == FETCH and BY_KEY[FETCH].has(version):

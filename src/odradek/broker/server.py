@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import uvloop
 
 from odradek.broker.broker import Broker
 from odradek.broker.machine import real_host
+from odradek.broker.measures import registry_of
 from odradek.broker.options import ReadyInfo, StartOptions
 from odradek.broker.settings import load_config
 from odradek.cluster.results import ClusterStartError
@@ -20,9 +20,12 @@ from odradek.log.errors import LogError
 from odradek.log.properties import PropertiesError
 from odradek.metastore.sqlite import SqliteStore
 from odradek.metastore.store import StoreError
+from odradek.observe import logging as logging_format
+from odradek.observe.http import HttpEndpoint
 
 logger = logging.getLogger(__name__)
 
+PORT_MAX = 65535
 METADATA_FILE = "metadata.sqlite"
 
 EXPECTED = (ConfigError, LogError, PropertiesError, StoreError, ClusterStartError)
@@ -49,12 +52,14 @@ async def serve(options: StartOptions, config: BrokerConfig, on_ready: Callable[
     stop_requested = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop_requested.set)
+    logging_format.configure(options.log_format, options.log_level)
     store = SqliteStore(str(data_directory(config) / METADATA_FILE))
     broker = Broker(real_host(), loop, config, store, cluster_name=options.cluster or "default")
     try:
         await start(broker, config)
+        metrics = await serve_metrics(broker, options.metrics)
         settle_memory()
-        on_ready(ready_info(broker, config))
+        on_ready(ready_info(broker, config, metrics))
         waiting = loop.create_task(stop_requested.wait())
         await asyncio.wait((waiting, broker.failed), return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -73,6 +78,21 @@ async def start(broker: Broker, config: BrokerConfig) -> None:
             f"cannot listen on {addresses}: {error.strerror or error}. Another broker may be running there; "
             "choose another address with --listen HOST:PORT"
         ) from error
+
+
+async def serve_metrics(broker: Broker, address: str | None) -> str | None:
+    """Open the HTTP endpoint where one is asked for; its real address. Raises StartError."""
+    if address is None:
+        return None
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or int(port) > PORT_MAX:
+        raise StartError(f"--metrics {address}: must be HOST:PORT")
+    endpoint = HttpEndpoint(broker.loop, registry_of(broker), lambda: broker.is_serving)
+    try:
+        bound = await endpoint.start(host.strip("[]"), int(port))
+    except OSError as error:
+        raise StartError(f"cannot serve metrics on {address}: {error.strerror or error}") from error
+    return f"{host}:{bound[1]}"
 
 
 def settle_memory() -> None:
@@ -95,7 +115,7 @@ def data_directory(config: BrokerConfig) -> Path:
     return Path(config.get("log.dirs")[0])
 
 
-def ready_info(broker: Broker, config: BrokerConfig) -> ReadyInfo:
+def ready_info(broker: Broker, config: BrokerConfig, metrics: str | None) -> ReadyInfo:
     """What is shown to whoever started the broker."""
     bound, advertised = broker.listeners[0], broker.advertised[0]
     return ReadyInfo(
@@ -104,10 +124,5 @@ def ready_info(broker: Broker, config: BrokerConfig) -> ReadyInfo:
         data_dir=str(data_directory(config)),
         node_id=broker.node_id,
         cluster_id=broker.cluster.image.cluster_id,
+        metrics=metrics,
     )
-
-
-def refuse_platform() -> None:
-    """Raises StartError where the broker cannot run."""
-    if sys.platform == "win32":
-        raise StartError("Windows is not supported; run Odradek under WSL2")

@@ -110,13 +110,24 @@ class Registry:
         """A number that rises and falls, read when asked."""
         self._register(name, help_text, "gauge", (), lambda: [_line(name, (), (), read())])
 
+    def read_counters(
+        self, name: str, help_text: str, labels: Sequence[str], read: Callable[[], Iterable[Sample]]
+    ) -> None:
+        """Counters over label values that code keeps elsewhere."""
+        self._read_many(name, help_text, "counter", labels, read)
+
     def read_gauges(
         self, name: str, help_text: str, labels: Sequence[str], read: Callable[[], Iterable[Sample]]
     ) -> None:
         """Gauges over label values, all read when asked."""
+        self._read_many(name, help_text, "gauge", labels, read)
+
+    def _read_many(
+        self, name: str, help_text: str, kind: str, labels: Sequence[str], read: Callable[[], Iterable[Sample]]
+    ) -> None:
         keys = tuple(labels)
         self._register(
-            name, help_text, "gauge", labels, lambda: [_line(name, keys, values, number) for values, number in read()]
+            name, help_text, kind, labels, lambda: [_line(name, keys, values, number) for values, number in read()]
         )
 
     def info(self, name: str, help_text: str, values: Mapping[str, str]) -> None:

@@ -1,0 +1,89 @@
+"""What a broker shows at /metrics: numbers it keeps anyway, read when they are asked for.
+
+Names begin with `odradek_`; per-topic numbers are summed over the partitions this broker leads, so that the page grows
+with topics, not with partitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from odradek import __version__
+from odradek.observe.metrics import Registry, Sample
+from odradek.observe.process import register_process_metrics
+from odradek.replication.partition import Partition
+from odradek.wire.apis import BY_KEY
+
+if TYPE_CHECKING:
+    from odradek.broker.broker import Broker
+
+
+def registry_of(broker: Broker) -> Registry:
+    """Every metric of one started broker."""
+    registry = Registry()
+    image = broker.cluster.image
+    identity = {"version": __version__, "cluster_id": image.cluster_id, "node_id": str(broker.node_id)}
+    registry.info("odradek_info", "This broker.", identity)
+    _register_requests(registry, broker)
+    _register_topics(registry, broker)
+    _register_storage(registry, broker)
+    register_process_metrics(registry, broker.host.clock.time_ms() / 1000)
+    return registry
+
+
+def _register_requests(registry: Registry, broker: Broker) -> None:
+    registry.read_gauge("odradek_connections", "Open client connections.", lambda: len(broker.connections))
+    registry.read_gauge(
+        "odradek_fetch_sessions", "Incremental fetch sessions kept.", lambda: len(broker.fetch_sessions)
+    )
+    registry.read_counters(
+        "odradek_requests_total",
+        "Requests taken, by API.",
+        ("api",),
+        lambda: [((BY_KEY[key].name,), number) for key, number in broker.router.requests.items() if number],
+    )
+
+
+def _register_topics(registry: Registry, broker: Broker) -> None:
+    def summed(number_of: Callable[[Partition], int]) -> Callable[[], Iterable[Sample]]:
+        def read() -> Iterable[Sample]:
+            totals: dict[str, int] = {}
+            for partition in broker.replicas.partitions():
+                totals[partition.topic] = totals.get(partition.topic, 0) + number_of(partition)
+            return [((topic,), total) for topic, total in totals.items()]
+
+        return read
+
+    registry.read_gauge("odradek_partitions", "Replicas on this broker.", lambda: len(broker.replicas.partitions()))
+    registry.read_counters(
+        "odradek_topic_offsets_total",
+        "Log end offsets summed over a topic's partitions: its rate is records appended per second.",
+        ("topic",),
+        summed(lambda partition: partition.log.log_end_offset),
+    )
+    registry.read_gauges(
+        "odradek_topic_log_bytes", "Bytes in a topic's logs.", ("topic",), summed(lambda each: each.log.size_bytes)
+    )
+
+
+def _register_storage(registry: Registry, broker: Broker) -> None:
+    healths = broker.logs.healths
+    registry.read_gauges(
+        "odradek_log_directory_up",
+        "1 while appends to the directory are taken, 0 while it is full or offline.",
+        ("directory",),
+        lambda: [((path,), float(health.refusal is None)) for path, health in healths.items()],
+    )
+    registry.read_gauges(
+        "odradek_log_directory_threaded",
+        "1 while writes to the directory go through threads because the disk makes them wait.",
+        ("directory",),
+        lambda: [((path,), float(health.threaded)) for path, health in healths.items()],
+    )
+    registry.read_gauge(
+        "odradek_unflushed_logs", "Logs with bytes that are not on stable storage.", lambda: len(broker.logs.dirty)
+    )
+    registry.read_gauge(
+        "odradek_damaged_partitions", "Partitions whose files are damaged.", lambda: len(broker.logs.damaged)
+    )
