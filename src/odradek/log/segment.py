@@ -10,7 +10,7 @@ from collections.abc import Callable
 from odradek.host.files import write_all
 from odradek.log import index_rebuild, offset_index, time_index
 from odradek.log.batch_walk import BatchWalk, MalformedBatchError
-from odradek.log.descriptors import Handle
+from odradek.log.descriptors import RECENTLY, Handle
 from odradek.log.errors import CorruptIndexError, DamagedLogError, DiskFullError, disk_error
 from odradek.log.index_rebuild import RebuiltIndexes
 from odradek.log.offset_index import OffsetPosition
@@ -90,7 +90,7 @@ class Segment:
         handle = self.handle
         if handle is None or handle.fd < 0:
             handle = self.handle = self.storage.descriptors.get(self.log_path)
-        handle.used = True
+        handle.used = RECENTLY
         return handle
 
     def create_file(self, preallocated_bytes: int = 0) -> None:
