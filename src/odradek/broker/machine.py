@@ -2,12 +2,14 @@
 
 import os
 import random
+import resource
 import socket
 from pathlib import Path
 
 from odradek.host import Host, SystemClock
 from odradek.host.posix import PosixFiles
 
+DESCRIPTORS_WANTED = 65_536
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -20,7 +22,18 @@ def real_host() -> Host:
         boot_id=boot_id(),
         name=socket.gethostname(),
         pid=os.getpid(),
+        descriptors_max=raise_descriptor_limit(),
     )
+
+
+def raise_descriptor_limit() -> int:
+    """As many descriptors as the system lets this process have without asking anybody, up to what is ever useful."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(DESCRIPTORS_WANTED, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
 def boot_id() -> str:

@@ -105,9 +105,9 @@ DIRECTORIES = (
     Option(
         name="odradek.open.files.max",
         type=Type.INT,
-        default=512,
+        default=4096,
         check=Between(16),
-        doc="Segment and index files kept open at a time.",
+        doc="Segment and index files kept open at a time, at most half of what the system allows the process.",
     ),
 )
 

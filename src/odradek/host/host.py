@@ -17,3 +17,5 @@ class Host:
     boot_id: str
     name: str = "localhost"
     pid: int = 0
+    descriptors_max: int = 1 << 20
+    """File descriptors this process may have open, sockets included."""

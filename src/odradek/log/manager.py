@@ -77,7 +77,7 @@ class LogManager:
         self.default_config = default_config
         self.now = loop.time
         self.time_ms = host.clock.time_ms
-        self.descriptors = Descriptors(host.files, settings.odradek_open_files_max)
+        self.descriptors = Descriptors(host.files, min(settings.odradek_open_files_max, host.descriptors_max // 2))
         self.storage = LogStorage(host.files, self.descriptors, host.random, self.mark_dirty)
         self.directories = [LogDirectory(host.files, path) for path in settings.log_dirs]
         self._new_ids = {each.path: UUID(int=host.random.getrandbits(128), version=4) for each in self.directories}

@@ -16,5 +16,5 @@ class LogSettings:
     producer_id_expiration_ms: int = 86_400_000
     producer_id_expiration_check_interval_ms: int = 600_000
     odradek_disk_reserve_bytes: int = 64 << 20
-    odradek_open_files_max: int = 512
+    odradek_open_files_max: int = 4096
     """Descriptors of segments and indexes kept open at a time."""
