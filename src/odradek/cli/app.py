@@ -110,6 +110,8 @@ def run(arguments: list[str]) -> int:
         return _ended(CommandError("output closed", ExitCode.OUTPUT_CLOSED))
     except (KeyboardInterrupt, typer.Abort):
         return _ended(CommandError("interrupted", ExitCode.INTERRUPTED))
+    except SystemExit as error:
+        return int(error.code or ExitCode.OK)
     except _ParseError as error:
         return _usage(error)
     except Exception as error:

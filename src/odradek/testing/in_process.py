@@ -153,7 +153,7 @@ class InProcessBroker:
         broker = Broker(real_host(), self._loop, config, store)
         try:
             await server.start(broker, config)
-            ready.set_result(server.ready_info(broker, config))
+            ready.set_result(server.ready_info(broker, config, None))
             await self._stop_requested.wait()
         finally:
             await broker.stop()

@@ -18,5 +18,7 @@ def create_topic(bootstrap: str, name: str, partitions: int = 1, config: Mapping
     from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
     topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(config or {}))
-    AdminClient({"bootstrap.servers": bootstrap}).create_topics([topic])[name].result(timeout=30)
+    # Held by a name: librdkafka cancels what a collected client was asked.
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.create_topics([topic])[name].result(timeout=30)
     return name
