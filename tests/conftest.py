@@ -1,0 +1,15 @@
+"""What tests of several directories share: a real broker process."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from odradek.testing import BrokerProcess
+
+
+@pytest.fixture(scope="module")
+def broker_address() -> Iterator[tuple[str, int]]:
+    """Host and port of a fresh broker with node id 1, one for each module that asks."""
+    with BrokerProcess(settings={"group.initial.rebalance.delay.ms": 0}, arguments=["--node-id", "1"]) as broker:
+        host, port = broker.bootstrap.rsplit(":", 1)
+        yield host, int(port)
