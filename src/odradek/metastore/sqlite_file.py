@@ -56,8 +56,9 @@ def open_database(path: str, mounts: str) -> tuple[sqlite3.Connection, Loaded]:
     """
     refuse_network_file_system(str(Path(path).parent.resolve()), mounts)
     try:
-        connection = _connect(path)
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
+            _configure(connection)
             return connection, _prepare(connection, path)
         except BaseException:
             connection.close()
@@ -66,12 +67,10 @@ def open_database(path: str, mounts: str) -> tuple[sqlite3.Connection, Loaded]:
         raise StoreUnusable(_explain(path, error)) from error
 
 
-def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+def _configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA locking_mode=EXCLUSIVE")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    return connection
 
 
 def _prepare(connection: sqlite3.Connection, path: str) -> Loaded:
