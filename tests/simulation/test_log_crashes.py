@@ -31,5 +31,14 @@ def test_what_was_promised_survives_three_crashes(seed: int) -> None:
     assert log(seed), replay_line("log", seed)
 
 
+@pytest.mark.parametrize("seed", [48, 147])
+def test_producer_state_survives_a_power_loss_between_a_full_flush_and_its_checkpoint(seed: int) -> None:
+    assert log(seed), replay_line("log", seed)
+
+
+def test_retention_and_a_power_loss_leave_a_log_that_goes_on_where_it_was() -> None:
+    assert log(274), replay_line("log", 274)
+
+
 def test_a_seed_replays_exactly() -> None:
     assert log(11) == log(11)

@@ -128,6 +128,7 @@ def _move_end(log: "LogState", end_offset: int) -> None:
     log.log_start_offset = min(log.log_start_offset, end_offset)
     log.flushed_offset = min(log.flushed_offset, end_offset)
     log.recovery_point = min(log.recovery_point, end_offset)
+    log.durable_base_offset = min(log.durable_base_offset, log.active.base_offset)
     log.size_bytes = sum(segment.size for segment in log.segments)
     log.epochs.truncate_from_end(end_offset)
     log.generation += 1

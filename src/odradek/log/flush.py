@@ -22,6 +22,8 @@ class FlushJob:
     """Covers everything below `end_offset`. Descriptors are pinned until the job is finished or has failed."""
 
     end_offset: int
+    base_offset: int
+    """Of the active segment."""
     generation: int
     everything: bool
     """Indexes, snapshots and epochs too, so that the recovery point may move to `end_offset`."""
@@ -75,6 +77,7 @@ def begin(log: "LogState", everything: bool | None) -> FlushJob | None:
         log.epochs.changed = False
     job = FlushJob(
         log.log_end_offset,
+        log.active.base_offset,
         log.generation,
         everything,
         tuple(handle.fd for handle, _, _ in handles),
@@ -97,6 +100,7 @@ def finish(log: "LogState", job: FlushJob) -> None:
     if job.generation != log.generation:
         return  # What was cut meanwhile moved the offsets itself; the next flush covers the rest.
     log.flushed_offset = max(log.flushed_offset, job.end_offset)
+    log.durable_base_offset = max(log.durable_base_offset, job.base_offset)
     if job.everything:
         log.recovery_point = max(log.recovery_point, job.end_offset)
         log.recovery_point_bytes = 0

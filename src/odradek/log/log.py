@@ -317,13 +317,14 @@ class Log(LogState):
         """
         return cutting.advance_log_start(self, offset)
 
-    def delete_old_segments(self, now_ms: int, *, upper_offset: int | None = None) -> list[str]:
+    def delete_old_segments(self, now_ms: int, *, upper_offset: int | None = None, durably: bool = False) -> list[str]:
         """Take away what retention.ms, retention.bytes and the log start allow; files renamed to `.deleted`.
 
-        Nothing at or above `upper_offset` (the high watermark; None for the log end). The caller removes the files it
-        gets after file.delete.delay.ms. Raises DirectoryFailedError, DiskFullError.
+        Nothing at or above `upper_offset` (the high watermark; None for the log end). With `durably` only what a power
+        loss can do no harm to: at most one segment, and the rest after the next full flush. The caller removes the
+        files it gets after file.delete.delay.ms. Raises DirectoryFailedError, DiskFullError.
         """
-        return retention.delete_old_segments(self, now_ms, upper_offset)
+        return retention.delete_old_segments(self, now_ms, upper_offset, durably=durably)
 
     def seal(self) -> None:
         """Before a clean stop: complete indexes, snapshot and epochs, so that after a full flush nothing is missing.

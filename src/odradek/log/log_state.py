@@ -3,6 +3,7 @@
 `Log` adds the operations others call.
 """
 
+import contextlib
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -52,6 +53,7 @@ class LogState:
         "directory",
         "directory_dirty",
         "dirty",
+        "durable_base_offset",
         "epochs",
         "extra_dirty",
         "flushed_offset",
@@ -98,6 +100,8 @@ class LogState:
         self.recovery_point = log_end_offset
         """So are its indexes, snapshots and epochs: what a recovery after power loss does not look at again."""
         self.size_bytes = sum(segment.size for segment in segments)
+        self.durable_base_offset = segments[0].base_offset
+        """The segments up to this one exist after a power loss, and nothing removed before them comes back."""
         self.unflushed_bytes = 0
         self.recovery_point_bytes = 0
         """Bytes appended since the recovery point last moved."""
@@ -260,7 +264,7 @@ class LogState:
     def write_snapshot(self, offset: int) -> None:
         """Store the producers as of `offset`, the log end. Raises OSError.
 
-        Of older snapshots only those at the beginning of a segment are kept.
+        Older snapshots stay until a recovery after power loss no longer needs them: see `recovery_point_stored`.
         """
         if self.snapshot_offsets[-1:] == (offset,):
             return
@@ -271,17 +275,29 @@ class LogState:
         self.storage.files.truncate(handle.fd, 0)
         write_all(self.storage.files, handle.fd, content, 0)
         self.sync_later(path)
+        self.snapshot_offsets = (*self.snapshot_offsets, offset)
+
+    def recovery_point_stored(self, recovery_point: int) -> None:
+        """A checkpoint with this recovery point is durable: snapshots that no recovery begins with go. Raises OSError.
+
+        Kept are those at the beginning of a segment, and all from the newest below the recovery point on: that one was
+        synced before the recovery point moved there, one at the recovery point itself may be of a later roll.
+        """
+        below = [each for each in self.snapshot_offsets if each < recovery_point]
+        if len(below) < 2:
+            return
         bases = {segment.base_offset: None for segment in self.segments}
-        superseded = [each for each in self.snapshot_offsets if each not in bases]
-        self.snapshot_offsets = (*(each for each in self.snapshot_offsets if each in bases), offset)
+        superseded = {each: None for each in below[:-1] if each not in bases}
         for each in superseded:
             self._remove_snapshot(each)
+        self.snapshot_offsets = tuple(each for each in self.snapshot_offsets if each not in superseded)
 
     def _remove_snapshot(self, offset: int) -> None:
         path = path_of(self.directory, offset, SNAPSHOT_SUFFIX)
         self.storage.descriptors.forget(path)
         self.extra_dirty.pop(path, None)
-        self.storage.files.unlink(path)
+        with contextlib.suppress(FileNotFoundError):
+            self.storage.files.unlink(path)
 
     def reset_producers(self, state: ProducerState | None) -> None:
         """After truncation or recovery: this state, or (None) what the snapshots and batches say."""

@@ -89,6 +89,8 @@ class LogManager:
         """Logs with bytes that are not on stable storage, and since when (loop seconds)."""
         self.candidates: dict[Log, None] = {}
         """Logs that hold anything retention could remove."""
+        self._retaining: dict[Log, None] = {}
+        """Candidates to look at again once they are flushed."""
         self.owners: dict[Log, LogOwner] = {}
         self.flusher = Flusher(host.files, loop, self._flushed, self._flush_failed)
         self.upkeep = Upkeep(self)
@@ -249,16 +251,20 @@ class LogManager:
         self.flusher.forget(log)
         self.dirty.pop(log, None)
         self.candidates.pop(log, None)
+        self._retaining.pop(log, None)
         self.owners.pop(log, None)
         log.close()
 
     def retain(self, log: Log) -> None:
-        """Delete the log's segments that retention lets go, and tell its owner when its start has moved."""
+        """Delete the log's oldest segment if retention lets it go, and the next ones after a flush each.
+
+        Its owner is told when its start has moved.
+        """
         if log.damage is not None or self.health_of(log).is_failed:
             return
         start_offset = log.log_start_offset
         try:
-            removed = log.delete_old_segments(self.time_ms(), upper_offset=self.high_watermark_of(log))
+            removed = log.delete_old_segments(self.time_ms(), upper_offset=self.high_watermark_of(log), durably=True)
         except LogError as error:
             self.write_failed(self.health_of(log), error)
             return
@@ -266,8 +272,18 @@ class LogManager:
             self.upkeep.remove_later(path, log.config.file_delete_delay_ms)
         if log.log_start_offset != start_offset:
             self.log_start_moved(log)
-        if not log.size_bytes:
+        if log.durable_base_offset < log.active.base_offset:
+            self._retaining[log] = None
+            self.flusher.request(log, everything=True)
+        elif not log.size_bytes:
             self.candidates.pop(log, None)
+
+    def recovery_point_stored(self, log: Log, recovery_point: int) -> None:
+        """Its checkpoint is durable: what only an earlier one needed goes."""
+        try:
+            log.recovery_point_stored(recovery_point)
+        except OSError as error:
+            self.fail_directory(directory_of(log), f"removing snapshots: {error}")
 
     def log_start_moved(self, log: Log) -> None:
         """After retention or DeleteRecords."""
@@ -311,6 +327,7 @@ class LogManager:
             self.flusher.forget(log)
             self.dirty.pop(log, None)
             self.candidates.pop(log, None)
+            self._retaining.pop(log, None)
             if (owner := self.owners.get(log)) is not None:
                 owner.directory_failed(reason)
         self.loop.run_in_executor(None, distrust_cache, self.files, path)
@@ -324,6 +341,9 @@ class LogManager:
         self.upkeep.recovery_points_changed = True
         if (owner := self.owners.get(log)) is not None:
             owner.flushed()
+        if log in self._retaining:
+            del self._retaining[log]
+            self.retain(log)
 
     def _flush_failed(self, log: Log, error: DirectoryFailedError) -> None:
         self.fail_directory(directory_of(log), str(error))

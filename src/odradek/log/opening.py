@@ -61,6 +61,7 @@ def open_log(
         _remove_leftovers(storage, directory, names)
         if stop is Stop.CLEAN or is_new:
             _set_end(log, end_after_clean_stop(log, recovery_point))
+            log.durable_base_offset = log.segments[0].base_offset if is_new else log.active.base_offset
             log.epochs.truncate_from_end(log.log_end_offset + 1)
         else:
             recovery.recover(log, recovery_point, check_every_crc=stop is Stop.POWER_LOSS)

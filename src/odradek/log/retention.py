@@ -2,6 +2,9 @@
 
 Segments go from the oldest on, never one that reaches above the high watermark. The active segment goes too when all of
 it is too old: a new one begins first.
+
+A power loss keeps any subset of the renames and creations that were not synced. So that it leaves neither a hole nor an
+empty log, a segment goes only when the next one is certain to survive, and one at a time with a flush in between.
 """
 
 from collections.abc import Callable
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from odradek.log.segment import Segment
 
 
-def delete_old_segments(log: "LogState", now_ms: int, upper_offset: int | None) -> list[str]:
+def delete_old_segments(log: "LogState", now_ms: int, upper_offset: int | None, *, durably: bool) -> list[str]:
     """As `Log.delete_old_segments`."""
     upper = log.log_end_offset if upper_offset is None else upper_offset
     try:
@@ -26,9 +29,15 @@ def delete_old_segments(log: "LogState", now_ms: int, upper_offset: int | None) 
             return []
         if count == len(log.segments):
             log.roll(now_ms)
+            log.mark_dirty()
+        if durably:
+            if log.segments[1].base_offset > min(log.durable_base_offset, log.recovery_point):
+                return []
+            count = 1
         removed = log.segments[:count]
         log.segments = log.segments[count:]
         log.size_bytes -= sum(segment.size for segment in removed)
+        log.durable_base_offset = log.segments[0].base_offset
         cutting.advance_log_start(log, log.segments[0].base_offset)
         return cutting.set_aside(log, removed)
     except OSError as error:

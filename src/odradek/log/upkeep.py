@@ -150,7 +150,12 @@ class Upkeep:
     async def checkpoint_recovery_points(self) -> list[str]:
         """Write what is certainly on stable storage; recovery starts from there. The directories it was written in."""
         self.recovery_points_changed = False
-        return await self._checkpoint(checkpoints.RECOVERY_POINT, lambda log: log.recovery_point)
+        stored = {log: log.recovery_point for log in self._manager.logs.values() if len(log.snapshot_offsets) > 1}
+        written = await self._checkpoint(checkpoints.RECOVERY_POINT, lambda log: log.recovery_point)
+        for log, recovery_point in stored.items():
+            if directory_of(log) in written and self._manager.get(log.topic_id, log.partition) is log:
+                self._manager.recovery_point_stored(log, recovery_point)
+        return written
 
     async def checkpoint_start_offsets(self) -> list[str]:
         """Write log start offsets that lie behind the first segment's base offset."""
