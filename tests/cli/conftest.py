@@ -33,7 +33,13 @@ class Cli:
         self.bootstrap = bootstrap
 
     def environment(self, **variables: str) -> dict[str, str]:
-        return {**os.environ, "ODRADEK_BOOTSTRAP": self.bootstrap, "COLUMNS": "200", **variables}
+        return {
+            **os.environ,
+            "ODRADEK_BOOTSTRAP": self.bootstrap,
+            "COLUMNS": "200",
+            "PYTHONFAULTHANDLER": "1",
+            **variables,
+        }
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         """Start a command and leave it running."""

@@ -26,13 +26,18 @@ def batches_of(path: Path, *, with_records: bool) -> Iterator[dict[str, Any]]:
             for position, header in batches(log):
                 yield _batch(log, position, header)
                 if with_records:
-                    batch = log[position : position + header.size]
-                    yield from (_record(record) for record in decode_batch(batch))
+                    yield from map(_record, _records(log, position, header))
                 end = position + header.size
         except (InvalidBatchError, UnsupportedMagicError) as error:
             raise CommandError(f"{path}, position {end}: {error}") from None
         if end != len(log):
             raise CommandError(f"{path}: the {len(log) - end} bytes from position {end} on are no whole batch")
+
+
+def _records(log: memoryview, position: int, header: BatchHeader) -> list[Record]:
+    # A slice that outlives this call would keep the file mapped.
+    with log[position : position + header.size] as batch:
+        return decode_batch(batch)
 
 
 def offset_index_of(path: Path) -> Iterator[dict[str, Any]]:

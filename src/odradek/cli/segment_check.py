@@ -88,7 +88,8 @@ def _batch_problems(log: Buffer, position: int, header: BatchHeader, lowest: int
         yield f"{header.count} records cannot lie in {header.last_offset_delta + 1} offsets"
     if decode:
         try:
-            decode_batch(memoryview(log)[position : position + header.size])
+            with memoryview(log) as view, view[position : position + header.size] as batch:
+                decode_batch(batch)
         except InvalidBatchError as error:
             yield str(error)
 
