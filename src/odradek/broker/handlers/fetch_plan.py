@@ -148,9 +148,13 @@ def _assess(
     if cached is not None:
         cached.name = partition.topic
     error = _refusal(partition, wanted, limits)
+    diverging = None
+    if error is _NONE and wanted.last_fetched_epoch >= 0:
+        error, diverging = _compare_epochs(partition, wanted)
+    if error is _NONE and diverging is None and not _holds(partition, wanted.fetch_offset):
+        error = ErrorCode.offset_out_of_range
     if error is not _NONE:
         return PlannedRead(place, wanted, partition, PartitionResult(wanted.partition, error))
-    diverging = _diverging_epoch(partition, wanted)
     read_committed = limits.isolation_level == READ_COMMITTED
     stable = partition.last_stable_offset
     result = PartitionResult(
@@ -174,7 +178,7 @@ def _unresolved_error(
 
 
 def _refusal(partition: Partition, wanted: FetchPartition, limits: FetchLimits) -> ErrorCode:
-    """Why the partition's leader does not let this be read (KIP-320; offsets); none when it does."""
+    """Why the partition's leader does not let this reader read (KIP-320); none when it does."""
     if wanted.current_leader_epoch >= 0:
         if wanted.current_leader_epoch < partition.leader_epoch:
             return ErrorCode.fenced_leader_epoch
@@ -185,19 +189,21 @@ def _refusal(partition: Partition, wanted: FetchPartition, limits: FetchLimits) 
         return ErrorCode.unknown_leader_epoch if has_epoch else ErrorCode.not_leader_or_follower
     if limits.version < FIRST_WITH_ZSTD and partition.log.config.compression_type == "zstd":
         return ErrorCode.unsupported_compression_type
-    if not partition.log_start_offset <= wanted.fetch_offset <= partition.log.log_end_offset:
-        return ErrorCode.offset_out_of_range
     return _NONE
 
 
-def _diverging_epoch(partition: Partition, wanted: FetchPartition) -> tuple[int, int] | None:
-    """Epoch and end offset from which on the reader's records are not the leader's (KIP-595)."""
-    if wanted.last_fetched_epoch < 0:
-        return None
+def _holds(partition: Partition, offset: int) -> bool:
+    return partition.log_start_offset <= offset <= partition.log.log_end_offset
+
+
+def _compare_epochs(partition: Partition, wanted: FetchPartition) -> tuple[ErrorCode, tuple[int, int] | None]:
+    """Epoch and end offset from which on the reader's records are not the leader's, None if they are (KIP-595)."""
     epoch, end_offset = partition.log.end_offset_for_epoch(wanted.last_fetched_epoch)
-    if epoch >= 0 and (epoch < wanted.last_fetched_epoch or end_offset < wanted.fetch_offset):
-        return epoch, end_offset
-    return None
+    if epoch < 0 or wanted.fetch_offset < partition.log_start_offset:
+        return ErrorCode.offset_out_of_range, None
+    if epoch < wanted.last_fetched_epoch or end_offset < wanted.fetch_offset:
+        return _NONE, (epoch, end_offset)
+    return _NONE, None
 
 
 def _locate(planned: PlannedRead) -> None:

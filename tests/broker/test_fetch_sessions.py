@@ -1,0 +1,162 @@
+import random
+
+import pytest
+from kio.schema.errors import ErrorCode
+
+from odradek.broker.fetch_sessions import EVICTABLE_AFTER_MS, FetchContext, FetchSessions, next_epoch
+from odradek.wire.fetch import FetchPartition, FetchRequest, PartitionResult
+from odradek.wire.produce import TopicKey
+
+Result = tuple[PartitionResult, int]
+
+
+def request(
+    session: int = 0, epoch: int = 0, wanted: dict[int, int] | None = None, forgotten: tuple[int, ...] = ()
+) -> FetchRequest:
+    """Partitions of one topic with the offsets asked for."""
+    partitions = [FetchPartition(index, -1, offset, -1, -1, 1000) for index, offset in (wanted or {}).items()]
+    topics: list[tuple[TopicKey, list[FetchPartition]]] = [("topic", partitions)] if partitions else []
+    removed: list[tuple[TopicKey, list[int]]] = [("topic", list(forgotten))] if forgotten else []
+    return FetchRequest(-1, -1, 0, 0, 0, 0, session, epoch, topics, removed, "", None)
+
+
+def result(index: int, high_watermark: int = 10, records: int = 0, error: ErrorCode = ErrorCode.none) -> Result:
+    if error:
+        return PartitionResult(index, error), 0
+    return PartitionResult(index, 0, high_watermark, high_watermark, 0), records
+
+
+def asked(context: FetchContext) -> dict[int, int]:
+    return {each.partition: each.fetch_offset for _, each, _ in context.wanted()}
+
+
+def answered(context: FetchContext, *results: Result) -> tuple[ErrorCode, int, list[int]]:
+    error, session_id, keys = context.answer({("topic", each[0].partition): each for each in results})
+    return error, session_id, [index for _, index in keys]
+
+
+def sessions(slots: int = 10) -> FetchSessions:
+    return FetchSessions(slots, random.Random(1))
+
+
+def begun(cache: FetchSessions, wanted: dict[int, int], now_ms: int = 0) -> int:
+    """The id of a new session, 0 when it got none."""
+    context = cache.context(request(wanted=wanted), 12, now_ms)
+    return answered(context, *(result(index) for index in wanted))[1]
+
+
+def test_a_session_answers_changes_alone() -> None:
+    cache = sessions()
+    session = begun(cache, {0: 5, 1: 6})
+    context = cache.context(request(session, 1), 12, 0)
+    assert asked(context) == {0: 5, 1: 6}
+    assert answered(context, result(0), result(1)) == (ErrorCode.none, session, [])
+    context = cache.context(request(session, 2, {1: 9}), 12, 0)
+    assert asked(context) == {0: 5, 1: 9}
+    assert answered(context, result(0, 11), result(1)) == (ErrorCode.none, session, [0])
+
+
+def test_partitions_are_added_and_forgotten() -> None:
+    cache = sessions()
+    session = begun(cache, {0: 5, 1: 6})
+    assert asked(cache.context(request(session, 1, {2: 7}, forgotten=(0, 9)), 12, 0)) == {1: 6, 2: 7}
+
+
+def test_a_partition_with_records_goes_to_the_end_of_the_line() -> None:
+    cache = sessions()
+    session = begun(cache, {0: 0, 1: 0, 2: 0})
+    answered(cache.context(request(session, 1), 12, 0), result(0, records=100), result(1), result(2))
+    assert list(asked(cache.context(request(session, 2), 12, 0))) == [1, 2, 0]
+
+
+def test_an_error_is_sent_each_time_and_the_partition_again_when_it_is_over() -> None:
+    cache = sessions()
+    session = begun(cache, {0: 0})
+    for epoch in (1, 2):
+        context = cache.context(request(session, epoch), 12, 0)
+        assert answered(context, result(0, error=ErrorCode.not_leader_or_follower))[2] == [0]
+    assert answered(cache.context(request(session, 3), 12, 0), result(0))[2] == [0]
+    assert answered(cache.context(request(session, 4), 12, 0), result(0))[2] == []
+
+
+def test_an_unknown_session_is_an_error() -> None:
+    assert answered(sessions().context(request(77, 1), 12, 0)) == (ErrorCode.fetch_session_id_not_found, 0, [])
+
+
+def test_an_epoch_out_of_turn_is_an_error_and_changes_nothing() -> None:
+    cache = sessions()
+    session = begun(cache, {0: 0})
+    for epoch in (2, 5):
+        context = cache.context(request(session, epoch), 12, 0)
+        assert answered(context) == (ErrorCode.invalid_fetch_session_epoch, 0, [])
+    assert asked(cache.context(request(session, 1), 12, 0)) == {0: 0}
+
+
+def test_a_session_keeps_to_names_or_to_ids() -> None:
+    cache = sessions()
+    session = begun(cache, {0: 0})
+    context = cache.context(request(session, 1), 13, 0)
+    assert answered(context) == (ErrorCode.fetch_session_topic_id_error, 0, [])
+
+
+def test_a_request_that_was_overtaken_while_it_waited_is_an_error() -> None:
+    cache = sessions()
+    session = begun(cache, {0: 0})
+    waiting = cache.context(request(session, 1), 12, 0)
+    cache.context(request(session, 2), 12, 0)
+    assert answered(waiting, result(0, 99)) == (ErrorCode.invalid_fetch_session_epoch, session, [])
+
+
+def test_a_full_request_ends_the_session_it_names() -> None:
+    cache = sessions()
+    session = begun(cache, {0: 0})
+    successor = answered(cache.context(request(session, 0, {0: 0}), 12, 0), result(0))[1]
+    assert successor not in (0, session)
+    assert answered(cache.context(request(session, 1), 12, 0))[0] is ErrorCode.fetch_session_id_not_found
+
+
+def test_the_final_epoch_ends_a_session_and_makes_none() -> None:
+    cache = sessions()
+    session = begun(cache, {0: 0})
+    assert answered(cache.context(request(session, -1, {0: 0}), 12, 0), result(0)) == (ErrorCode.none, 0, [0])
+    assert len(cache) == 0
+
+
+def test_a_session_without_partitions_is_over() -> None:
+    cache = sessions()
+    session = begun(cache, {0: 0})
+    assert answered(cache.context(request(session, 1, forgotten=(0,)), 12, 0)) == (ErrorCode.none, 0, [])
+    assert len(cache) == 0
+
+
+@pytest.mark.parametrize("slots", [0, 1, 3])
+def test_there_are_no_more_sessions_than_slots(slots: int) -> None:
+    cache = sessions(slots)
+    assert [begun(cache, {0: 0}) != 0 for _ in range(5)] == [i < slots for i in range(5)]
+    assert len(cache) == slots
+
+
+def test_the_longest_unused_session_makes_room_when_it_is_stale() -> None:
+    cache = sessions(2)
+    first, second = begun(cache, {0: 0}, 0), begun(cache, {0: 0}, 10)
+    cache.context(request(first, 1), 12, 20)
+    assert begun(cache, {0: 0}, 10 + EVICTABLE_AFTER_MS) == 0
+    assert begun(cache, {0: 0}, 11 + EVICTABLE_AFTER_MS) != 0
+    assert answered(cache.context(request(second, 1), 12, 0))[0] is ErrorCode.fetch_session_id_not_found
+    assert asked(cache.context(request(first, 2), 12, 0)) == {0: 0}
+
+
+def test_a_larger_session_takes_the_place_of_the_smallest_that_is_not_new() -> None:
+    cache = sessions(2)
+    small, large = begun(cache, {0: 0}), begun(cache, {0: 0, 1: 0, 2: 0})
+    later = EVICTABLE_AFTER_MS + 1
+    for session in (small, large):
+        cache.context(request(session, 1), 12, later)
+    assert begun(cache, {0: 0}, later) == 0
+    assert begun(cache, {0: 0, 1: 0}, later) != 0
+    assert answered(cache.context(request(small, 2), 12, later))[0] is ErrorCode.fetch_session_id_not_found
+    assert asked(cache.context(request(large, 2), 12, later)) == {0: 0, 1: 0, 2: 0}
+
+
+def test_epochs_wrap_past_the_initial_one() -> None:
+    assert [next_epoch(epoch) for epoch in (0, 1, 2**31 - 1, -1)] == [1, 2, 1, -1]
