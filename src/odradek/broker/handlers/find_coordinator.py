@@ -20,9 +20,13 @@ GROUP, TRANSACTION = 0, 1
 NO_TRANSACTIONS = "This broker has no transaction coordinator: transactions are not supported."
 
 
+NO_ERROR = "NONE"
+"""The message of a success that is asked for alone. Of several, each success has an empty one."""
+
+
 class _Found(NamedTuple):
     error: ErrorCode
-    message: str | None = None
+    message: str = ""
     node_id: int = -1
     host: str = ""
     port: int = -1
@@ -38,7 +42,7 @@ async def handle(broker: GroupHost, call: Call) -> Any:
     single = await _find(broker, call, key_type, request.key)
     return types.FindCoordinatorResponse(
         error_code=single.error,
-        error_message=single.message,
+        error_message=single.message or NO_ERROR,
         node_id=single.node_id,
         host=single.host,
         port=single.port,
@@ -73,4 +77,4 @@ def _leader(broker: GroupHost, listener: str, index: int) -> _Found:
     endpoint = leader.endpoint(listener) if leader is not None and not leader.fenced else None
     if leader is None or endpoint is None:
         return _Found(ErrorCode.coordinator_not_available, "The coordinator is not available.")
-    return _Found(ErrorCode.none, None, leader.broker_id, endpoint.host, endpoint.port)
+    return _Found(ErrorCode.none, "", leader.broker_id, endpoint.host, endpoint.port)
