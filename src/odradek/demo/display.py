@@ -101,9 +101,9 @@ def _table(picture: Picture) -> Any:
     table = Table(title=f"Flights of 2013, {picture.elapsed_s:.0f} s", box=None, pad_edge=False)
     for header in ("", "records", "", "lag", "consumers"):
         table.add_column(header, justify="left" if not header else "right")
-    per_producer = max(1, picture.total // max(1, len(picture.stored)))
     for name, stored in picture.stored.items():
-        table.add_row(name, f"{stored:,}", ProgressBar(per_producer, stored, width=40), "", "")
+        table.add_row(name, f"{stored:,}", "", "", "")
+    table.add_row("stored", f"{picture.stored_total:,}", ProgressBar(picture.total, picture.stored_total, width=40))
     for name, (members, seen) in picture.groups.items():
         bar = ProgressBar(picture.total, seen, width=40)
         table.add_row(f"group {name}", f"{seen:,}", bar, f"{picture.lag(name):,}", "▮" * members)
