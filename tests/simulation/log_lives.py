@@ -35,12 +35,18 @@ CONFIG = replace(
 
 @dataclass
 class Topic:
-    """What is known of a topic: its state ("making", "made", "deleting", "deleted") and what it must hold."""
+    """What is known of a topic: its state ("making", "made", "deleting", "deleted") and what it must hold.
+
+    A topic whose creation was interrupted is still "making" when it is found: a power loss may take it.
+    """
 
     key: PartitionKey
     state: str = "making"
     history: History = field(default_factory=History)
     start_promised: int = 0
+    """Log start that survives a power loss."""
+    start_found: int = 0
+    """Log start that the disk had when the life began: it survives the death of the process."""
     start_limit: int = 0
     batches: dict[str, tuple[int, int, list[str]]] = field(default_factory=dict)
     """Last value of a batch -> producer id, base sequence, all values."""
@@ -73,8 +79,10 @@ class LogLives:
         manager.start()
         await self.verify(manager)
         for name in KEPT:
-            if name not in self.topics or self.topics[name].state != "made":
+            if name not in self.topics or (self.topics[name].key.topic_id, 0) not in manager.logs:
                 await self.create(manager, name)
+            elif self.topics[name].state == "making":
+                await self.store(manager, name)
         for _ in range(ACTIONS):
             await self.act(manager)
         if self.chance.random() < 0.5:
@@ -100,6 +108,12 @@ class LogLives:
         made = await manager.create([topic.key], CONFIG)
         assert isinstance(made[topic.key], Log), made
         topic.state = "made"
+
+    async def store(self, manager: LogManager, name: str) -> None:
+        """A full flush makes durable what an interrupted creation left."""
+        manager.flusher.request(manager_log(manager, self.topics[name]), everything=True)
+        await manager.flusher.drain()
+        self.topics[name].state = "made"
 
     async def append(self, manager: LogManager, name: str) -> None:
         topic, log = self.topics[name], manager_log(manager, self.topics[name])
@@ -156,6 +170,8 @@ class LogLives:
     def crashed(self, kind: CrashKind) -> None:
         for name, topic in self.topics.items():
             topic.history.add(Crashed(loses_suffix=kind == "power" and name != "synced"))
+            if kind == "power":
+                topic.start_found = 0
 
     async def verify(self, manager: LogManager) -> None:
         """Hold the recovered logs against everything that was promised."""
@@ -168,15 +184,19 @@ class LogLives:
                 continue
             assert topic.state != "deleted", f"{topic.key.name} was deleted and is back"
             assert log.damage is None, log.damage
-            topic.state = "made"
+            if topic.state != "making":
+                topic.state = "made"
             await self.verify_log(manager, topic, log)
 
     async def verify_log(self, manager: LogManager, topic: Topic, log: Log) -> None:
         log.config = CONFIG
+        if topic.key.topic == "synced":
+            await manager.flusher.flush(log)  # As consumers see it: only what is flushed is ever read.
         records = await read_all(manager, log)
-        assert min(topic.start_promised, log.log_end_offset) <= log.log_start_offset, "deleted records are back"
+        promised_start = max(topic.start_promised, topic.start_found)
+        assert min(promised_start, log.log_end_offset) <= log.log_start_offset, "deleted records are back"
         assert log.log_start_offset <= topic.start_limit, "records are gone that nobody deleted"
-        topic.start_promised = topic.start_limit = log.log_start_offset
+        topic.start_found = topic.start_limit = log.log_start_offset
         expected = range(log.log_start_offset, log.log_end_offset)
         assert [offset for offset, _ in records] == list(expected), "offsets have gaps"
         topic.history.add(Final(topic.partition, log.log_start_offset, tuple(records)))

@@ -32,7 +32,10 @@ def truncate_to(log: "LogState", offset: int) -> int:
         log.epochs.truncate_from_end(log.log_end_offset)
         return log.log_end_offset
     try:
-        drop_segments(log, [each for each in log.segments[1:] if each.base_offset >= offset])
+        dropped = [each for each in log.segments[1:] if each.base_offset >= offset]
+        drop_segments(log, dropped)
+        if dropped:  # They must not come back behind what is appended from now on.
+            log.storage.files.sync_directory(log.directory)
         segment = log.active
         position, _ = reading.find_cold(log.storage.files, reading.search_task(segment), offset)
         segment.truncate(position, offset)

@@ -56,6 +56,7 @@ def open_log(
             segments = [new_segment(storage, directory, log_start_offset, config, now_ms)]
             recovery_point = log_start_offset
         log = _assemble(storage, directory, identity, config, segments, names, recovery_point)
+        was_cut = False
         log.directory_dirty = is_new
         _require_content(log)
         _remove_leftovers(storage, directory, names)
@@ -64,11 +65,13 @@ def open_log(
             log.durable_base_offset = log.segments[0].base_offset if is_new else log.active.base_offset
             log.epochs.truncate_from_end(log.log_end_offset + 1)
         else:
-            recovery.recover(log, recovery_point, check_every_crc=stop is Stop.POWER_LOSS)
+            was_cut = recovery.recover(log, recovery_point, check_every_crc=stop is Stop.POWER_LOSS)
             log.epochs.truncate_from_end(log.log_end_offset)
+        _apply_log_start(log, log_start_offset, now_ms)
+        if was_cut:
+            recovery.store_cut(log)
     except OSError as error:
         raise disk_error(error, f"opening {directory}") from error
-    _apply_log_start(log, log_start_offset, now_ms)
     return log
 
 

@@ -98,6 +98,7 @@ def _create_one(files: FileSystem, path: str, key: PartitionKey) -> None:
         files.mkdir(path)
     except FileExistsError:
         if _is_complete(files, path, key):
+            files.sync_directory(path)
             return
     # Durable with the metadata: were it lost after a roll, the log would come back without its beginning.
     files.close(files.open(path_of(path, 0, LOG_SUFFIX), os.O_WRONLY | os.O_CREAT))

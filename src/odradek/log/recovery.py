@@ -19,30 +19,39 @@ if TYPE_CHECKING:
     from odradek.log.segment import Segment
 
 
-def recover(log: "Log", recovery_point: int, *, check_every_crc: bool) -> None:
+def recover(log: "Log", recovery_point: int, *, check_every_crc: bool) -> bool:
     """Make the log whole again. Without `check_every_crc` only the very last batch is compared with its CRC.
 
-    Raises DamagedLogError, OSError.
+    True when something was cut: see `store_cut`. Raises DamagedLogError, OSError.
     """
     recovery_point = max(recovery_point, log.segments[0].base_offset)
     first = log.segments.index(log.segment_of(recovery_point))
     log.log_end_offset = end_offset = log.segments[first].base_offset
     log.epochs.truncate_from_end(recovery_point)  # The file may be older than a truncation.
-    has_producers = False
+    has_producers = was_cut = False
     for index in range(first, len(log.segments)):
         segment = log.segments[index]
         if index > first and segment.base_offset != end_offset:
             cutting.drop_segments(log, log.segments[index:])
+            was_cut = True
             break
         scan = _SegmentScan(log, segment, recovery_point, check_every_crc=check_every_crc)
         end_offset = scan.run()
         has_producers = has_producers or scan.has_producers
         if scan.was_cut:
             cutting.drop_segments(log, log.segments[index + 1 :])
+            was_cut = True
             break
     _finish(log, recovery_point, end_offset)
     if has_producers:
         log.reset_producers(replay.recover_producers(log, recovery_point))
+    return was_cut
+
+
+def store_cut(log: "Log") -> None:
+    """What was cut must not come back with a second power loss, behind what is appended by then. Raises OSError."""
+    log.storage.files.datasync(log.active.open_log().fd)
+    log.storage.files.sync_directory(log.directory)
 
 
 def _finish(log: "Log", recovery_point: int, end_offset: int) -> None:

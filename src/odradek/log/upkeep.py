@@ -158,7 +158,7 @@ class Upkeep:
         return written
 
     async def checkpoint_start_offsets(self) -> list[str]:
-        """Write log start offsets that lie behind the first segment's base offset."""
+        """Write log start offsets, of logs that have lost their beginning."""
         self.starts_changed = False
         return await self._checkpoint(checkpoints.LOG_START_OFFSET, _start_offset)
 
@@ -270,4 +270,5 @@ def is_low(files: FileSystem, path: str, reserve_bytes: int) -> bool:
 
 
 def _start_offset(log: Log) -> int | None:
-    return log.log_start_offset if log.log_start_offset > log.segments[0].base_offset else None
+    """Also when the first segment begins there: the removal of those before it may not be durable yet."""
+    return log.log_start_offset or None
