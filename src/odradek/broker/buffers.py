@@ -7,7 +7,7 @@ response's when the transport has sent all it was given (uvloop sends from the b
 RECEIVE_SIZE = (1 << 20) + (64 << 10)
 """Of the buffer a read goes into: a batch of message.max.bytes fits with its request around it."""
 
-SIZES = (64 << 10, 256 << 10, RECEIVE_SIZE, 4 << 20, 16 << 20, 64 << 20, 128 << 20)
+SIZES = (4 << 10, 64 << 10, 256 << 10, RECEIVE_SIZE, 4 << 20, 16 << 20, 64 << 20, 128 << 20)
 """What buffers are rounded up to; larger ones are made to measure and never kept."""
 
 KEPT_SIZE_MAX = 16 << 20

@@ -31,6 +31,9 @@ UNSENT_BYTES_MAX = 1 << 20
 ADOPTED_MIN = RECEIVE_SIZE // 16
 """Bytes of an unfinished frame from which on the shared buffer itself is kept, rather than the bytes copied."""
 
+FIRST_BUFFER_SIZE = 4 << 10
+"""For the begin of a frame from a client that has not sent a larger one: thousands may begin and never end."""
+
 EXACT_MIN = 64 << 10
 """A frame larger than this is read up to its end, so that the next one begins a buffer and need not be moved."""
 
@@ -71,7 +74,7 @@ class Connection(asyncio.BufferedProtocol):
         """Own buffer; bytes [_start:_filled] are unserved, the first frame ends at _needed, reading stops at _limit."""
         self._view = connections.receive_view
         self._start = self._filled = self._needed = self._limit = 0
-        self._largest = RECEIVE_SIZE
+        self._largest = FIRST_BUFFER_SIZE
         """Size up to which this client's announcements are believed."""
 
     # -- asyncio's callbacks --------------------------------------------------------------------------------------
@@ -351,7 +354,7 @@ class Connection(asyncio.BufferedProtocol):
     def _release_frame(self) -> None:
         frame, self._frame = self._frame, None
         if frame is not None:
-            self._largest = max(RECEIVE_SIZE, len(frame))
+            self._largest = max(self._largest, len(frame))
             self._view = self._connections.receive_view
             self._connections.frame_served(self, frame)
 
