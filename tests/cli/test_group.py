@@ -1,9 +1,11 @@
 """`odradek group`: lag and moved offsets."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from odradek.testing import BrokerProcess
 from tests.cli.conftest import Cli
 
 
@@ -121,3 +123,10 @@ def test_wrong_usage_ends_with_2(cli: Cli, options: list[str]) -> None:
 def test_a_missing_partition_is_named(cli: Cli, topic: str) -> None:
     told = cli.fails("group", "reset-offsets", "g", "-t", f"{topic}:5", "--to-earliest")
     assert f"{topic}:5" in told
+
+
+def test_the_first_question_to_a_fresh_broker_waits_for_its_coordinator(
+    odradek_broker_factory: Callable[..., BrokerProcess],
+) -> None:
+    fresh = Cli(odradek_broker_factory().bootstrap)
+    assert fresh.ok("group", "reset-offsets", "g", "--all-topics", "--to-earliest").out == "no partitions to move\n"

@@ -133,7 +133,10 @@ def delete(
     """Delete groups and their committed offsets."""
     if not yes and sys.stdin.isatty() and not typer.confirm(f"Delete {', '.join(groups)} and their offsets?"):
         raise CommandError("nothing deleted")
-    futures = session.admin().delete_consumer_groups(groups, request_timeout=REQUEST_TIMEOUT_S)
+    admin = session.admin()
+    # Waits for a coordinator that is only starting.
+    queries.describe_groups(admin, groups)
+    futures = admin.delete_consumer_groups(groups, request_timeout=REQUEST_TIMEOUT_S)
     for name in groups:
         futures[name].result()
     if session.json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,9 @@ from odradek.cli.session import REQUEST_TIMEOUT_S
 
 if TYPE_CHECKING:
     from odradek.cli.kafka import AdminClient
+
+_COORDINATOR_IS_STARTING = ("NOT_COORDINATOR", "COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS")
+_RETRY_PAUSE_S = 0.05
 
 Partition = tuple[str, int]
 """Topic and partition number."""
@@ -67,6 +71,9 @@ def committed(admin: AdminClient, group: str) -> dict[Partition, int]:
     """The group's committed offsets."""
     from odradek.cli.kafka import ConsumerGroupTopicPartitions
 
+    # librdkafka's admin client crashes when a coordinator that is only starting refuses this request; asked for a
+    # description, it reports the same refusal as an error.
+    describe_groups(admin, [group])
     asked = [ConsumerGroupTopicPartitions(group)]
     answer = admin.list_consumer_group_offsets(asked, request_timeout=REQUEST_TIMEOUT_S)[group].result()
     found = answer.topic_partitions or []
@@ -87,11 +94,20 @@ def group_state(description: Any) -> str:
 
 
 def describe_groups(admin: AdminClient, names: list[str]) -> dict[str, Any]:
-    """Each named group as librdkafka's ConsumerGroupDescription."""
+    """Each named group as librdkafka's ConsumerGroupDescription; waits for coordinators that are starting."""
+    from odradek.cli.kafka import KafkaException
+
     if not names:
         return {}
-    futures = admin.describe_consumer_groups(names, request_timeout=REQUEST_TIMEOUT_S)
-    return {name: futures[name].result() for name in names}
+    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    while True:
+        try:
+            futures = admin.describe_consumer_groups(names, request_timeout=REQUEST_TIMEOUT_S)
+            return {name: futures[name].result() for name in names}
+        except KafkaException as error:
+            if error.args[0].name() not in _COORDINATOR_IS_STARTING or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_PAUSE_S)
 
 
 def configs(admin: AdminClient, kind: str, name: str) -> list[Any]:
