@@ -26,7 +26,7 @@ lint: $(VENV)/.installed  ## ruff, mypy --strict, import contracts
 	$(BIN)/lint-imports
 
 test: lint  ## lint, then every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 demo: $(VENV)/.installed  ## the flights of 2013 through the log, read by two groups, proven complete
 	@$(BIN)/odradek demo
