@@ -54,3 +54,9 @@ def new_topic(bootstrap: str) -> Callable[..., str]:
 @pytest.fixture
 def new_group() -> Callable[[], str]:
     return lambda: f"group-{next(NUMBERS)}"
+
+
+@pytest.fixture
+def new_name() -> Callable[[], str]:
+    """A name that no topic has."""
+    return lambda: f"named-{next(NUMBERS)}"

@@ -65,7 +65,7 @@ async def until_the_end(address: Address, content: bytes) -> bytes:
 
 @pytest.mark.parametrize("version", [5, 6, 99, 32767, -1])
 def test_an_unknown_version_of_api_versions_is_told_the_known_ones(broker_address: Address, version: int) -> None:
-    answer = asyncio.run(exchange(broker_address, request_start(API_VERSIONS, version)))
+    answer = asyncio.run(exchange(broker_address, request_start(API_VERSIONS, version) + b"\0"))
     response = read_response("api_versions", 0, answer)
     assert response.error_code is ErrorCode.unsupported_version
     assert [(each.api_key, each.min_version, each.max_version) for each in response.api_keys] == [
