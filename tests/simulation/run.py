@@ -9,10 +9,13 @@ import logging
 import os
 import sys
 import traceback
+from pathlib import Path
 
+import odradek
 from tests.simulation.scenarios import SCENARIOS, replay_line
 
 HASH_SEED = "0"
+DETAIL_MAX = 200
 
 
 def main() -> int:
@@ -21,8 +24,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds to run, one after the other")
     parser.add_argument("--twice", action="store_true", help="run each seed twice, to compare digests")
+    parser.add_argument("--package", help="fail unless odradek is imported from this directory")
     parser.add_argument("--verbose", action="store_true", help="show the log of what is simulated")
     arguments = parser.parse_args()
+    if arguments.package is not None and not Path(odradek.__file__).is_relative_to(arguments.package):
+        parser.error(f"odradek is {odradek.__file__}")
     fix_hash_seed()
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.CRITICAL + 1)
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
@@ -34,12 +40,22 @@ def run(scenario: str, seed: int) -> bool:
     """Whether nothing was found; stops at the first seed that finds something."""
     try:
         digest = SCENARIOS[scenario](seed)
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
-        print(f"scenario {scenario} seed {seed} FAILED; replay with: {replay_line(scenario, seed)}", flush=True)
+        found = f"scenario {scenario} seed {seed} FAILED: {root_cause(error)}"
+        print(f"{found}; replay with: {replay_line(scenario, seed)}", flush=True)
         return False
     print(f"scenario {scenario} seed {seed} digest {digest}", flush=True)
     return True
+
+
+def root_cause(error: BaseException) -> str:
+    """The first error of a chain, in one short line."""
+    while True:
+        inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
+        if inner is None:
+            return f"{type(error).__name__}: {error}".splitlines()[0][:DETAIL_MAX]
+        error = inner
 
 
 def fix_hash_seed() -> None:
