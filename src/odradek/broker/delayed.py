@@ -1,7 +1,7 @@
 """Responses, at once or later."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class DelayedResponse:
 class TaskResponse(DelayedResponse):
     """The response of an asynchronous handler. The handler runs to its end even when its client has left."""
 
-    __slots__ = ("_encode", "_task")
+    __slots__ = ("_task",)
 
     exclusive = True
 
@@ -56,20 +56,18 @@ class TaskResponse(DelayedResponse):
         self,
         connection: "Connection",
         loop: asyncio.AbstractEventLoop,
-        work: Coroutine[Any, Any, Any],
-        encode: Callable[[Any], Response],
+        work: Coroutine[Any, Any, Response],
     ) -> None:
         super().__init__(connection)
-        self._encode = encode
         self._task = loop.create_task(work)
         self._task.add_done_callback(self._finished)
 
-    def _finished(self, task: "asyncio.Task[Any]") -> None:
+    def _finished(self, task: "asyncio.Task[Response]") -> None:
         if task.cancelled():
             self.connection.close("the broker is stopping")
             return
         try:
-            response = self._encode(task.result())
+            response = task.result()
         except Exception as error:
             self.connection.failed(error)
             return

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 Handler = Callable[["Broker", Call], Any]
 
+LARGE_REQUEST_BYTES = 32 << 10
+"""Reading a larger one takes so long that it belongs into the executor."""
+
+WAITING = (11, 14)
+"""JoinGroup and SyncGroup are answered when other members have sent theirs."""
+
 
 class Router:
     """`serve` is what connections call."""
@@ -31,6 +37,7 @@ class Router:
     def __init__(self, broker: "Broker") -> None:
         self._broker = broker
         self._handlers: dict[int, Handler] = {}
+        self._large = asyncio.Lock()
         self.requests: dict[int, int] = dict.fromkeys(BY_KEY, 0)
         """Requests taken since the start, by API key."""
 
@@ -59,17 +66,43 @@ class Router:
             return refuse_version(header.correlation_id)
         if not api.has(version) or api_key == PRODUCE:
             raise MalformedRequestError(f"version {version} of {api.name} is not supported")
+        if end - header.body > LARGE_REQUEST_BYTES:
+            work = self._serve_large(connection, header, bytes(view[header.body : end]))
+            return TaskResponse(connection, self._broker.loop, work)
         request = messages.read_body(api_key, version, view, header.body, end)
-        types = messages.types(api_key, version)
+        answer = self._ask_handler(connection, header, request)
+        if asyncio.iscoroutine(answer) or messages.is_large(answer):
+            return TaskResponse(connection, self._broker.loop, self._encoded(header, answer))
+        return messages.write_response(api_key, version, header.correlation_id, answer)
+
+    async def _serve_large(self, connection: "Connection", header: RequestHeader, body: bytes) -> Response:
+        """Read in the executor, one such request at a time: what each becomes is many times its size."""
+        read = partial(messages.read_body, header.api_key, header.version, body, 0, len(body))
+        async with self._large:
+            if connection.is_closed:
+                return None
+            try:
+                request = await self._broker.loop.run_in_executor(None, read)
+            except MalformedRequestError as error:
+                connection.close(str(error))
+                return None
+            if header.api_key not in WAITING:
+                return await self._encoded(header, self._ask_handler(connection, header, request))
+        return await self._encoded(header, self._ask_handler(connection, header, request))
+
+    def _ask_handler(self, connection: "Connection", header: RequestHeader, request: Any) -> Any:
+        """The handler's answer or a coroutine that returns it."""
         call = Call(
-            request, api_key, version, header.correlation_id, header.client_id, connection.peer_host,
-            connection.listener, types, connection,
+            request, header.api_key, header.version, header.correlation_id, header.client_id, connection.peer_host,
+            connection.listener, messages.types(header.api_key, header.version), connection,
         )  # fmt: skip
-        answer = self._handler(api_key)(self._broker, call)
-        encode = partial(messages.write_response, api_key, version, header.correlation_id)
-        if asyncio.iscoroutine(answer):
-            return TaskResponse(connection, self._broker.loop, answer, encode)
-        return encode(answer)
+        return self._handler(header.api_key)(self._broker, call)
+
+    async def _encoded(self, header: RequestHeader, answer: Any) -> Response:
+        """The response, written in the executor where that takes long."""
+        entity = await answer if asyncio.iscoroutine(answer) else answer
+        write = partial(messages.write_response, header.api_key, header.version, header.correlation_id, entity)
+        return await self._broker.loop.run_in_executor(None, write) if messages.is_large(entity) else write()
 
     def _handler(self, api_key: int) -> Handler:
         handler = self._handlers.get(api_key)

@@ -18,6 +18,7 @@ from odradek.cluster.results import (
     refusal,
 )
 from odradek.cluster.writer import Writer, unchanged
+from odradek.host.pace import paced
 from odradek.metastore.store import Put
 
 RACES_MAX = 8
@@ -35,7 +36,7 @@ class LeaderElections:
         wanted = partitions
         if wanted is None:
             wanted = [(topic.name, index) for topic in image.topics.values() for index in range(len(topic.partitions))]
-        results = [await self._elect(election, topic, index) for topic, index in wanted]
+        results = [await self._elect(election, topic, index) async for topic, index in paced(wanted)]
         if partitions is None:
             return [result for result in results if result.error is not ErrorCode.election_not_needed]
         return results

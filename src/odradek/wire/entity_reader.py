@@ -1,7 +1,8 @@
 """Requests into kio's dataclasses, driven by their fields, for bytes that nobody vouches for.
 
 kio's own reader is native and believes the counts it reads: a request of a few bytes makes it ask for more memory than
-there is, which ends the process. Here every count and size is checked against the bytes that are left first.
+there is, which ends the process. Here every count and size is checked against the bytes that are left first, and how
+many items there may be in all is bounded, because a few bytes become an object of a hundred.
 
 A reader takes (buffer, position, end) and returns (value, next position); it raises MalformedRequestError.
 """
@@ -22,11 +23,22 @@ from odradek.wire.primitives import (
     checked_end,
     read_array_size,
     read_nullable_string,
+    read_tagged_count,
     read_unsigned_varint,
     skip_tagged_fields,
 )
 
-Reader = Callable[[bytes, int, int], tuple[Any, int]]
+ITEMS_MAX = 250_000
+"""In all arrays of one request together."""
+
+
+class Content(bytes):
+    """The bytes of one request, and how many more array items may be read from them."""
+
+    items_left = ITEMS_MAX
+
+
+Reader = Callable[[Content, int, int], tuple[Any, int]]
 
 NUMBERS = {
     "int8": ">b",
@@ -65,7 +77,7 @@ def reader_of(entity_type: type) -> Reader:
     }
     defaults = {each.name: _tagged_default(each) for each in fields(entity_type) if "tag" in each.metadata}
 
-    def read(buffer: bytes, position: int, end: int) -> tuple[Any, int]:
+    def read(buffer: Content, position: int, end: int) -> tuple[Any, int]:
         values = {}
         for name, read_field in plain:
             values[name], position = read_field(buffer, position, end)
@@ -81,9 +93,9 @@ def reader_of(entity_type: type) -> Reader:
 
 
 def _read_tagged(
-    buffer: bytes, position: int, end: int, tagged: dict[int, tuple[str, Reader]], values: dict[str, Any]
+    buffer: Content, position: int, end: int, tagged: dict[int, tuple[str, Reader]], values: dict[str, Any]
 ) -> int:
-    count, position = read_unsigned_varint(buffer, position, end)
+    count, position = read_tagged_count(buffer, position, end)
     for _ in range(count):
         tag, position = read_unsigned_varint(buffer, position, end)
         size, position = read_unsigned_varint(buffer, position, end)
@@ -114,6 +126,11 @@ def _item_reader(field: Field[Any], kind: _Type, flexible: bool) -> Reader:
     return _primitive_reader(field.metadata["kafka_type"], flexible, is_nullable=False)
 
 
+def is_array(field: Field[Any]) -> bool:
+    """Whether it holds an array."""
+    return _type_of(field.type).is_array
+
+
 def _type_of(annotation: Any) -> _Type:
     is_nullable = get_origin(annotation) in (UnionType, Union)
     if is_nullable:
@@ -131,7 +148,7 @@ def _tagged_default(field: Field[Any]) -> Any:
 
 
 def _array_reader(read_item: Reader, flexible: bool, is_nullable: bool) -> Reader:
-    def read(buffer: bytes, position: int, end: int) -> tuple[Any, int]:
+    def read(buffer: Content, position: int, end: int) -> tuple[Any, int]:
         count, position = read_array_size(buffer, position, end, flexible)
         if count < 0:
             if count == -1 and is_nullable:
@@ -139,6 +156,9 @@ def _array_reader(read_item: Reader, flexible: bool, is_nullable: bool) -> Reade
             raise MalformedRequestError(f"an array of {count} items")
         if count > end - position:
             raise MalformedRequestError(f"an array of {count} items ends beyond the request")
+        buffer.items_left -= count
+        if buffer.items_left < 0:
+            raise MalformedRequestError(f"it has more than {ITEMS_MAX} items")
         items = []
         for _ in range(count):
             item, position = read_item(buffer, position, end)
@@ -151,7 +171,7 @@ def _array_reader(read_item: Reader, flexible: bool, is_nullable: bool) -> Reade
 def _nullable_entity_reader(read_entity: Reader) -> Reader:
     read_marker = _number_reader("int8")
 
-    def read(buffer: bytes, position: int, end: int) -> tuple[Any, int]:
+    def read(buffer: Content, position: int, end: int) -> tuple[Any, int]:
         marker, position = read_marker(buffer, position, end)
         return (None, position) if marker == _NULL_ENTITY else read_entity(buffer, position, end)
 
@@ -171,7 +191,7 @@ def _primitive_reader(kafka_type: str, flexible: bool, is_nullable: bool) -> Rea
 def _number_reader(kafka_type: str) -> Reader:
     layout = Struct(NUMBERS[kafka_type])
 
-    def read(buffer: bytes, position: int, end: int) -> tuple[Any, int]:
+    def read(buffer: Content, position: int, end: int) -> tuple[Any, int]:
         after = position + layout.size
         if after > end:
             raise MalformedRequestError("a number ends beyond the request")
@@ -181,7 +201,7 @@ def _number_reader(kafka_type: str) -> Reader:
 
 
 def _string_reader(flexible: bool, is_nullable: bool) -> Reader:
-    def read(buffer: bytes, position: int, end: int) -> tuple[Any, int]:
+    def read(buffer: Content, position: int, end: int) -> tuple[Any, int]:
         value, position = read_nullable_string(buffer, position, end, flexible)
         if value is None and not is_nullable:
             raise MalformedRequestError("a string that must be present is null")
@@ -191,7 +211,7 @@ def _string_reader(flexible: bool, is_nullable: bool) -> Reader:
 
 
 def _bytes_reader(flexible: bool, is_nullable: bool) -> Reader:
-    def read(buffer: bytes, position: int, end: int) -> tuple[Any, int]:
+    def read(buffer: Content, position: int, end: int) -> tuple[Any, int]:
         size, position = read_array_size(buffer, position, end, flexible)
         if size < 0:
             if size == -1 and is_nullable:
@@ -206,7 +226,7 @@ def _bytes_reader(flexible: bool, is_nullable: bool) -> Reader:
 def _converted(kafka_type: str, convert: Callable[[Any], Any]) -> Reader:
     read_number = _number_reader(kafka_type)
 
-    def read(buffer: bytes, position: int, end: int) -> tuple[Any, int]:
+    def read(buffer: Content, position: int, end: int) -> tuple[Any, int]:
         number, position = read_number(buffer, position, end)
         try:
             return convert(number), position
@@ -216,7 +236,7 @@ def _converted(kafka_type: str, convert: Callable[[Any], Any]) -> Reader:
     return read
 
 
-def _read_uuid(buffer: bytes, position: int, end: int) -> tuple[UUID | None, int]:
+def _read_uuid(buffer: Content, position: int, end: int) -> tuple[UUID | None, int]:
     after = checked_end(position, 16, end)
     value = UUID(bytes=buffer[position:after])
     return (None if value == NO_UUID else value), after

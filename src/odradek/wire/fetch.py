@@ -20,6 +20,7 @@ from odradek.wire.primitives import (
     read_array,
     read_nullable_string,
     read_string,
+    read_tagged_count,
     read_unsigned_varint,
     read_uuid,
     skip_tagged_fields,
@@ -28,6 +29,9 @@ from odradek.wire.primitives import (
     write_unsigned_varint,
 )
 from odradek.wire.produce import NodeEndpoint, TopicKey, write_endpoints
+
+REQUEST_BYTES_MAX = 1 << 20
+"""Some 30,000 partitions, which can still be looked at in one go."""
 
 FIRST_WITH_SESSIONS = 7
 FIRST_FLEXIBLE = 12
@@ -98,6 +102,8 @@ class PartitionResult(NamedTuple):
 
 def read_request(view: memoryview, position: int, end: int, version: int) -> FetchRequest:
     """The body in view[position:end]. Raises MalformedRequestError."""
+    if end - position > REQUEST_BYTES_MAX:
+        raise MalformedRequestError(f"a fetch request of {end - position} bytes")
     flexible = version >= FIRST_FLEXIBLE
     replica_id, replica_epoch = CONSUMER_ID, NO_EPOCH
     if version >= FIRST_WITH_REPLICA_STATE:
@@ -206,7 +212,7 @@ def _read_forgotten(
 def _read_tagged_fields(view: memoryview, position: int, end: int) -> tuple[str | None, tuple[int, int] | None]:
     """Cluster id (tag 0) and replica state (tag 1), each None when absent."""
     cluster_id, state = None, None
-    count, position = read_unsigned_varint(view, position, end)
+    count, position = read_tagged_count(view, position, end)
     for _ in range(count):
         tag, position = read_unsigned_varint(view, position, end)
         size, position = read_unsigned_varint(view, position, end)

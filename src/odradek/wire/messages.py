@@ -8,7 +8,7 @@ dataclasses and drops what the version does not have.
 """
 
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import timedelta
 from functools import cache
 from importlib import import_module
@@ -21,11 +21,14 @@ from kio.static.protocol import Entity
 
 from odradek.host.files import Buffer
 from odradek.wire.apis import BY_KEY, FIRST_PRODUCE_VERSION, PRODUCE
-from odradek.wire.entity_reader import Reader, reader_of
+from odradek.wire.entity_reader import Content, Reader, is_array, reader_of
 from odradek.wire.errors import MalformedRequestError
 from odradek.wire.frame import RequestHeader, read_request_header, response_header
 
 NO_TIME = timedelta(0)
+
+LARGE_ITEMS = 500
+"""Array items from which on writing takes so long that it belongs into the executor."""
 
 Constructor = Callable[..., Any]
 
@@ -39,7 +42,7 @@ def read_request(buffer: Buffer, position: int, end: int) -> tuple[RequestHeader
 def read_body(api_key: int, version: int, buffer: Buffer, position: int, end: int) -> Entity:
     """The request after its header; it keeps no reference to the buffer. Raises MalformedRequestError."""
     read = _request_reader(api_key, version)
-    content = bytes(memoryview(buffer)[position:end])
+    content = Content(memoryview(buffer)[position:end])
     try:
         entity: Entity = read(content, 0, len(content))[0]
     except MalformedRequestError as error:
@@ -59,6 +62,29 @@ def write_response(api_key: int, version: int, correlation_id: int, entity: Enti
     _writer(type(entity))(body, entity)
     content = body.getvalue()
     return response_header(api_key, version, correlation_id, len(content)) + content
+
+
+def is_large(entity: Entity | bytes) -> bool:
+    """Whether it has more than LARGE_ITEMS items in all its arrays together; never, where it is encoded already."""
+    if isinstance(entity, bytes):
+        return False
+    left, waiting = LARGE_ITEMS, [entity]
+    while waiting:
+        each = waiting.pop()
+        for name in _arrays_of(type(each)):
+            items = getattr(each, name) or ()
+            left -= len(items)
+            if left < 0:
+                return True
+            if items and is_dataclass(items[0]):
+                waiting += items
+    return False
+
+
+@cache
+def _arrays_of(entity_type: type[Entity]) -> tuple[str, ...]:
+    """Names of the fields that hold arrays."""
+    return tuple(each.name for each in fields(entity_type) if is_array(each))
 
 
 @cache

@@ -16,6 +16,12 @@ INT32 = Struct(">i")
 INT64 = Struct(">q")
 
 UUID_SIZE = 16
+TAGGED_FIELDS_MAX = 32
+"""In one section; the published schemas have fewer than ten anywhere."""
+
+STRING_BYTES_MAX = 32_767
+"""In every version, although compact strings could say more."""
+
 _VARINT_BITS_MAX = 28
 _UINT32_MAX = 0xFFFF_FFFF
 
@@ -49,12 +55,20 @@ def write_unsigned_varint(value: int) -> bytes:
 
 def skip_tagged_fields(buffer: Buffer, position: int, end: int) -> int:
     """Position after a section of tagged fields, none of which is looked at."""
-    count, position = read_unsigned_varint(buffer, position, end)
-    for _ in range(checked_count(count, position, end, 2)):
+    count, position = read_tagged_count(buffer, position, end)
+    for _ in range(count):
         _, position = read_unsigned_varint(buffer, position, end)
         size, position = read_unsigned_varint(buffer, position, end)
         position = checked_end(position, size, end)
     return position
+
+
+def read_tagged_count(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
+    """How many tagged fields follow."""
+    count, position = read_unsigned_varint(buffer, position, end)
+    if count > TAGGED_FIELDS_MAX:
+        raise MalformedRequestError(f"{count} tagged fields in one place")
+    return count, position
 
 
 def checked_end(position: int, size: int, end: int) -> int:
@@ -100,6 +114,8 @@ def read_nullable_string(buffer: Buffer, position: int, end: int, flexible: bool
         position = after
     if size < 0:
         return None, position
+    if size > STRING_BYTES_MAX:
+        raise MalformedRequestError(f"a string of {size} bytes")
     after = checked_end(position, size, end)
     try:
         return str(buffer[position:after], "utf-8"), after

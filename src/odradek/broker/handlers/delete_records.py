@@ -11,6 +11,7 @@ from kio.schema.errors import ErrorCode
 from odradek.broker.call import Call
 from odradek.broker.handlers.data_host import DataHost
 from odradek.broker.handlers.produce import INTERNAL_TOPICS
+from odradek.host.pace import paced
 from odradek.log.errors import LogError
 from odradek.replication.partition import Partition
 
@@ -18,12 +19,12 @@ HIGH_WATERMARK = -1
 INVALID_LOW_WATERMARK = -1
 
 
-def handle(broker: DataHost, call: Call) -> Any:
+async def handle(broker: DataHost, call: Call) -> Any:
     types = call.types
     topics = []
-    for topic in call.request.topics:
+    async for topic in paced(call.request.topics):
         partitions = []
-        for each in topic.partitions:
+        async for each in paced(topic.partitions):
             error, low_watermark = _delete(broker, topic.name, each.partition_index, each.offset)
             partitions.append(
                 types.DeleteRecordsPartitionResult(

@@ -19,6 +19,7 @@ from odradek.config.describe import (
     describe_group,
     describe_topic,
 )
+from odradek.host.pace import paced
 
 MALFORMED = (
     "This most likely occurs because of a request being malformed by the client library or the message was sent to an "
@@ -30,13 +31,13 @@ NO_MESSAGE = ""
 Refused = tuple[ErrorCode, str]
 
 
-def handle(broker: AdminHost, call: Call) -> Any:
+async def handle(broker: AdminHost, call: Call) -> Any:
     resources = call.request.resources
     known = {each.value for each in ResourceType}
     if any(resource.resource_type not in known for resource in resources):
         results = [_result(call, resource, (ErrorCode.invalid_request, MALFORMED)) for resource in resources]
     else:
-        results = [_result(call, resource, _describe(broker, resource)) for resource in resources]
+        results = [_result(call, each, _describe(broker, each)) async for each in paced(resources)]
     return call.types.DescribeConfigsResponse(results=tuple(results))
 
 

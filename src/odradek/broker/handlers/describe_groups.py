@@ -13,6 +13,7 @@ from odradek.broker.handlers.group_host import GroupHost
 from odradek.groups.group import ClassicGroup
 from odradek.groups.member import Member
 from odradek.groups.state import GroupState
+from odradek.host.pace import paced
 
 NOT_FOUND_SINCE = 6
 NOT_REQUESTED = -(1 << 31)
@@ -20,8 +21,10 @@ ALL_GROUP_OPERATIONS = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11
 """Read, delete, describe, describe configs, alter configs: without an authorizer everybody may do everything."""
 
 
-def handle(broker: GroupHost, call: Call) -> Any:
-    groups = [_described(call, group_id, broker.groups.group(group_id)) for group_id in call.request.groups]
+async def handle(broker: GroupHost, call: Call) -> Any:
+    groups = [
+        _described(call, group_id, broker.groups.group(group_id)) async for group_id in paced(call.request.groups)
+    ]
     return call.types.DescribeGroupsResponse(groups=tuple(groups))
 
 

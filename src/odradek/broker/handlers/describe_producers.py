@@ -7,21 +7,18 @@ from kio.schema.errors import ErrorCode
 from odradek.broker.call import Call
 from odradek.broker.handlers.data_host import DataHost
 from odradek.cluster.names import topic_name_problem
+from odradek.host.pace import paced
 from odradek.log.errors import LogError
 from odradek.log.producer_state import ProducerEntry
 from odradek.replication.partition import Partition
 
 
-def handle(broker: DataHost, call: Call) -> Any:
-    types = call.types
-    topics = tuple(
-        types.TopicResponse(
-            name=topic.name,
-            partitions=tuple(_partition(broker, call, topic.name, index) for index in topic.partition_indexes),
-        )
-        for topic in call.request.topics
-    )
-    return types.DescribeProducersResponse(topics=topics)
+async def handle(broker: DataHost, call: Call) -> Any:
+    types, topics = call.types, []
+    async for topic in paced(call.request.topics):
+        partitions = [_partition(broker, call, topic.name, index) async for index in paced(topic.partition_indexes)]
+        topics.append(types.TopicResponse(name=topic.name, partitions=tuple(partitions)))
+    return types.DescribeProducersResponse(topics=tuple(topics))
 
 
 def _partition(broker: DataHost, call: Call, topic: str, index: int) -> Any:

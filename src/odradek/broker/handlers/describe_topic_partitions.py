@@ -15,12 +15,13 @@ from odradek.broker.topic_metadata import INTERNAL_TOPICS, describe_partition
 from odradek.cluster.ids import ZERO_UUID
 from odradek.cluster.image import ClusterImage, TopicImage
 from odradek.cluster.names import topic_name_problem
+from odradek.host.pace import paced
 from odradek.wire.metadata_codec import NO_OPERATIONS, described_topic, described_topics_response
 
 Cursor = tuple[str, int]
 
 
-def handle(broker: AdminHost, call: Call) -> bytes:
+async def handle(broker: AdminHost, call: Call) -> bytes:
     request = call.request
     image = broker.cluster.image
     given = request.cursor
@@ -31,16 +32,16 @@ def handle(broker: AdminHost, call: Call) -> bytes:
         return _refused(sorted(wanted))
     limit_max = broker.config.get("max.request.partition.size.limit")
     limit = max(min(limit_max, request.response_partition_limit), 1)
-    topics, next_cursor = _page(image, names, cursor, limit, call.listener)
+    topics, next_cursor = await _page(image, names, cursor, limit, call.listener)
     return described_topics_response(topics, next_cursor)
 
 
-def _page(
+async def _page(
     image: ClusterImage, names: list[str], cursor: Cursor, limit: int, listener: str
 ) -> tuple[list[bytes], Cursor | None]:
     """Encoded topics with at most `limit` partitions, and where the next page begins."""
     topics: list[bytes] = []
-    for name in names:
+    async for name in paced(names):
         topic = image.topics.get(name)
         if topic is None:
             topics.append(_missing(name))

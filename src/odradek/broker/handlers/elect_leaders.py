@@ -12,6 +12,7 @@ from odradek.broker.admin_host import AdminHost, within
 from odradek.broker.call import Call
 from odradek.cluster.image import ClusterImage
 from odradek.cluster.results import ElectionResult, ElectionType, MetadataUnavailable
+from odradek.host.pace import paced
 
 Asked = list[tuple[str, tuple[int, ...]]]
 ELECTION_TYPES = {each.value: each for each in ElectionType}
@@ -24,16 +25,19 @@ async def handle(broker: AdminHost, call: Call) -> Any:
     number = getattr(request, "election_type", ElectionType.PREFERRED.value)
     election = ELECTION_TYPES.get(number)
     if election is None:
-        return _refused(call, asked, ErrorCode.invalid_request, f"Unknown election type {number}")
+        return await _refused(call, asked, ErrorCode.invalid_request, f"Unknown election type {number}")
     known = [
-        (topic, index) for topic, indexes in asked for index in indexes if image.partition(topic, index) is not None
+        (topic, index)
+        for topic, indexes in asked
+        async for index in paced(indexes)
+        if image.partition(topic, index) is not None
     ]
     whole = request.topic_partitions is None
     try:
         results = await within(request.timeout, broker.cluster.elect_leaders(election, None if whole else known))
     except (TimeoutError, MetadataUnavailable):
-        return _refused(call, asked, ErrorCode.request_timed_out, "The request timed out.")
-    return _response(call, _answers(asked, results, image, whole))
+        return await _refused(call, asked, ErrorCode.request_timed_out, "The request timed out.")
+    return await _response(call, await _answers(asked, results, image, whole))
 
 
 def _asked(request: Any, image: ClusterImage) -> Asked:
@@ -42,13 +46,13 @@ def _asked(request: Any, image: ClusterImage) -> Asked:
     return [(each.topic, tuple(each.partitions)) for each in request.topic_partitions]
 
 
-def _answers(
+async def _answers(
     asked: Asked, results: list[ElectionResult], image: ClusterImage, whole: bool
 ) -> list[tuple[str, list[ElectionResult]]]:
     found = {(result.topic, result.partition): result for result in results}
     answers = []
     for topic, indexes in asked:
-        each = [found.get((topic, index)) or _unknown(image, topic, index) for index in indexes]
+        each = [found.get((topic, index)) or _unknown(image, topic, index) async for index in paced(indexes)]
         if whole:
             each = [
                 one
@@ -64,23 +68,19 @@ def _unknown(image: ClusterImage, topic: str, index: int) -> ElectionResult:
     return ElectionResult(topic, index, ErrorCode.unknown_topic_or_partition, message)
 
 
-def _refused(call: Call, asked: Asked, error: ErrorCode, message: str) -> Any:
+async def _refused(call: Call, asked: Asked, error: ErrorCode, message: str) -> Any:
     results = [(topic, [ElectionResult(topic, index, error, message) for index in indexes]) for topic, indexes in asked]
-    return _response(call, results, error)
+    return await _response(call, results, error)
 
 
-def _response(call: Call, answers: list[tuple[str, list[ElectionResult]]], error: ErrorCode = ErrorCode.none) -> Any:
-    types = call.types
-    return types.ElectLeadersResponse(
-        error_code=error,
-        replica_election_results=tuple(
-            types.ReplicaElectionResult(
-                topic=topic,
-                partition_result=tuple(
-                    types.PartitionResult(partition_id=one.partition, error_code=one.error, error_message=one.message)
-                    for one in results
-                ),
-            )
-            for topic, results in answers
-        ),
-    )
+async def _response(
+    call: Call, answers: list[tuple[str, list[ElectionResult]]], error: ErrorCode = ErrorCode.none
+) -> Any:
+    types, topics = call.types, []
+    for topic, results in answers:
+        partitions = [
+            types.PartitionResult(partition_id=one.partition, error_code=one.error, error_message=one.message)
+            async for one in paced(results)
+        ]
+        topics.append(types.ReplicaElectionResult(topic=topic, partition_result=tuple(partitions)))
+    return types.ElectLeadersResponse(error_code=error, replica_election_results=tuple(topics))

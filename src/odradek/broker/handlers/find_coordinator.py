@@ -14,6 +14,7 @@ from kio.schema.errors import ErrorCode
 from odradek.broker.call import Call
 from odradek.broker.handlers.group_host import GroupHost
 from odradek.groups.settings import OFFSETS_TOPIC
+from odradek.host.pace import paced
 
 BATCH_SINCE = 4
 GROUP, TRANSACTION = 0, 1
@@ -37,8 +38,11 @@ async def handle(broker: GroupHost, call: Call) -> Any:
     request, types = call.request, call.types
     key_type = getattr(request, "key_type", GROUP)
     if call.version >= BATCH_SINCE:
-        found = [(key, await _find(broker, call, key_type, key)) for key in request.coordinator_keys]
-        return types.FindCoordinatorResponse(coordinators=tuple(_coordinator(types, *each) for each in found))
+        found = [
+            _coordinator(types, key, await _find(broker, call, key_type, key))
+            async for key in paced(request.coordinator_keys)
+        ]
+        return types.FindCoordinatorResponse(coordinators=tuple(found))
     single = await _find(broker, call, key_type, request.key)
     return types.FindCoordinatorResponse(
         error_code=single.error,

@@ -13,6 +13,7 @@ from kio.schema.errors import ErrorCode
 from odradek.broker.call import Call
 from odradek.broker.handlers.data_host import DataHost
 from odradek.broker.handlers.leader_epoch import NO_EPOCH, leader
+from odradek.host.pace import paced
 from odradek.log.errors import LogError
 from odradek.log.lookup import FoundTimestamp
 from odradek.replication.partition import Partition
@@ -46,9 +47,9 @@ async def handle(broker: DataHost, call: Call) -> Any:
     request, types = call.request, call.types
     asked = Counter((topic.name, each.partition_index) for topic in request.topics for each in topic.partitions)
     topics = []
-    for topic in request.topics:
+    async for topic in paced(request.topics):
         partitions = []
-        for each in topic.partitions:
+        async for each in paced(topic.partitions):
             if asked[topic.name, each.partition_index] > 1:
                 found: Found = ErrorCode.invalid_request
             elif each.timestamp < 0 and call.version < FIRST_VERSION.get(each.timestamp, call.version + 1):

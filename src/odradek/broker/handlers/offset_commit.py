@@ -14,6 +14,7 @@ from odradek.broker.call import Call
 from odradek.broker.handlers.group_host import MILLISECOND, GroupHost
 from odradek.cluster.image import ClusterImage, TopicImage
 from odradek.groups.records import NO_LEADER_EPOCH, NO_TIMESTAMP, CommittedOffset, OffsetKey
+from odradek.host.pace import paced
 
 TOPIC_ID_SINCE = 10
 
@@ -31,16 +32,16 @@ async def handle(broker: GroupHost, call: Call) -> Any:
     when = _when(request, groups.wall_ms())
     commits: Commits = []
     refused: list[list[ErrorCode]] = []
-    for topic in request.topics:
+    async for topic in paced(request.topics):
         image = _topic(call.version, broker.cluster.image, topic)
         checked = _checked(call, groups.settings.offset_metadata_bytes_max, image, topic, when, commits)
-        refused.append(list(checked))
+        refused.append([each async for each in paced(checked)])
     error = ErrorCode.none
     if commits:
         instance_id = getattr(request, "group_instance_id", None)
         member = (request.member_id, instance_id, request.generation_id_or_member_epoch)
         error = await groups.commit_offsets(request.group_id, member, call.version, commits)
-    return _response(call, refused, error)
+    return await _response(call, refused, error)
 
 
 def _when(request: Any, now_ms: int) -> _When:
@@ -87,15 +88,15 @@ def _java_length(text: str, interesting: int) -> int:
     return len(text) if 2 * len(text) <= interesting else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _response(call: Call, refused: list[list[ErrorCode]], error: ErrorCode) -> Any:
+async def _response(call: Call, refused: list[list[ErrorCode]], error: ErrorCode) -> Any:
     types, topics = call.types, []
-    for topic, errors in zip(call.request.topics, refused, strict=True):
+    async for topic, errors in paced(zip(call.request.topics, refused, strict=True)):
         partitions = [
             types.OffsetCommitResponsePartition(
                 partition_index=partition.partition_index,
                 error_code=error if refusal is ErrorCode.none else refusal,
             )
-            for partition, refusal in zip(topic.partitions, errors, strict=True)
+            async for partition, refusal in paced(zip(topic.partitions, errors, strict=True))
         ]
         topics.append(
             types.OffsetCommitResponseTopic(

@@ -5,7 +5,7 @@ stable (KIP-447). 8: several groups. 9: member id and epoch, which classic group
 of names (KIP-848).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from odradek.broker.handlers.group_host import GroupHost
 from odradek.cluster.image import ClusterImage, TopicImage
 from odradek.groups.offsets import TopicOffsets
 from odradek.groups.records import NO_LEADER_EPOCH, CommittedOffset
+from odradek.host.pace import paced
 
 GROUP_ERROR_SINCE = 2
 BATCH_SINCE = 8
@@ -43,33 +44,36 @@ async def handle(broker: GroupHost, call: Call) -> Any:
         groups = [await _group(broker, call, group, require_stable) for group in request.groups]
         return call.types.OffsetFetchResponse(groups=tuple(groups))
     error, offsets = await broker.groups.fetch_offsets(request.group_id, require_stable)
-    topics = list(_topics(broker.cluster.image, call, request.topics, offsets, error))
+    topics = [each async for each in _topics(broker.cluster.image, call, request.topics, offsets, error)]
     if error is not ErrorCode.none and call.version >= GROUP_ERROR_SINCE:
         topics = []
-    return call.types.OffsetFetchResponse(topics=_single_topics(call.types, topics), error_code=error)
+    return call.types.OffsetFetchResponse(topics=await _single_topics(call.types, topics), error_code=error)
 
 
 async def _group(broker: GroupHost, call: Call, group: Any, require_stable: bool) -> Any:
     error, offsets = await broker.groups.fetch_offsets(group.group_id, require_stable)
-    topics: Iterator[_Topic] = iter(())
+    topics: list[_Topic] = []
     if error is ErrorCode.none:
-        topics = _topics(broker.cluster.image, call, group.topics, offsets, error)
+        topics = [each async for each in _topics(broker.cluster.image, call, group.topics, offsets, error)]
     return call.types.OffsetFetchResponseGroup(
-        group_id=group.group_id, topics=_batch_topics(call.types, topics), error_code=error
+        group_id=group.group_id, topics=await _batch_topics(call.types, topics), error_code=error
     )
 
 
-def _topics(image: ClusterImage, call: Call, asked: Any, offsets: TopicOffsets, error: ErrorCode) -> Iterator[_Topic]:
+async def _topics(
+    image: ClusterImage, call: Call, asked: Any, offsets: TopicOffsets, error: ErrorCode
+) -> AsyncIterator[_Topic]:
     if asked is None:
-        yield from _all_topics(image, call, offsets)
+        async for each in paced(_all_topics(image, call, offsets)):
+            yield each
         return
-    for topic in asked:
+    async for topic in paced(asked):
         topic_id = getattr(topic, "topic_id", None)
         known = image.topics_by_id.get(topic_id) if topic_id is not None else None
         name = getattr(topic, "name", None) or (known.name if known is not None else "")
         refusal = ErrorCode.unknown_topic_id if call.version >= TOPIC_ID_SINCE and known is None else error
         found = offsets.get(name, {})
-        partitions = [_partition(found, index, known, refusal) for index in topic.partition_indexes]
+        partitions = [_partition(found, index, known, refusal) async for index in paced(topic.partition_indexes)]
         yield _Topic(name, topic_id, partitions)
 
 
@@ -97,25 +101,22 @@ def _all_topics(image: ClusterImage, call: Call, offsets: TopicOffsets) -> Itera
         yield _Topic(name, topic.topic_id if topic is not None else None, partitions)
 
 
-def _single_topics(types: Any, topics: list[_Topic]) -> tuple[Any, ...]:
-    return tuple(
-        types.OffsetFetchResponseTopic(
-            name=topic.name,
-            partitions=tuple(types.OffsetFetchResponsePartition(**_fields(each)) for each in topic.partitions),
-        )
-        for topic in topics
-    )
+async def _single_topics(types: Any, topics: list[_Topic]) -> tuple[Any, ...]:
+    answers = []
+    async for topic in paced(topics):
+        partitions = [types.OffsetFetchResponsePartition(**_fields(each)) async for each in paced(topic.partitions)]
+        answers.append(types.OffsetFetchResponseTopic(name=topic.name, partitions=tuple(partitions)))
+    return tuple(answers)
 
 
-def _batch_topics(types: Any, topics: Iterator[_Topic]) -> tuple[Any, ...]:
-    return tuple(
-        types.OffsetFetchResponseTopics(
-            name=topic.name,
-            topic_id=topic.topic_id,
-            partitions=tuple(types.OffsetFetchResponsePartitions(**_fields(each)) for each in topic.partitions),
+async def _batch_topics(types: Any, topics: list[_Topic]) -> tuple[Any, ...]:
+    answers = []
+    async for topic in paced(topics):
+        partitions = [types.OffsetFetchResponsePartitions(**_fields(each)) async for each in paced(topic.partitions)]
+        answers.append(
+            types.OffsetFetchResponseTopics(name=topic.name, topic_id=topic.topic_id, partitions=tuple(partitions))
         )
-        for topic in topics
-    )
+    return tuple(answers)
 
 
 def _fields(partition: _Partition) -> dict[str, Any]:

@@ -11,19 +11,16 @@ from kio.schema.errors import ErrorCode
 from odradek.broker.call import Call
 from odradek.broker.handlers.data_host import DataHost
 from odradek.broker.handlers.leader_epoch import leader
+from odradek.host.pace import paced
 from odradek.replication.partition import Partition
 
 
-def handle(broker: DataHost, call: Call) -> Any:
-    types = call.types
-    topics = tuple(
-        types.OffsetForLeaderTopicResult(
-            topic=topic.topic,
-            partitions=tuple(_partition(broker, call, topic.topic, each) for each in topic.partitions),
-        )
-        for topic in call.request.topics
-    )
-    return types.OffsetForLeaderEpochResponse(topics=topics)
+async def handle(broker: DataHost, call: Call) -> Any:
+    types, topics = call.types, []
+    async for topic in paced(call.request.topics):
+        partitions = [_partition(broker, call, topic.topic, each) async for each in paced(topic.partitions)]
+        topics.append(types.OffsetForLeaderTopicResult(topic=topic.topic, partitions=tuple(partitions)))
+    return types.OffsetForLeaderEpochResponse(topics=tuple(topics))
 
 
 def _partition(broker: DataHost, call: Call, topic: str, asked: Any) -> Any:
