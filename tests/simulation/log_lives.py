@@ -1,36 +1,42 @@
 """The lives of one log manager: it works, dies at some I/O step, comes back on the same disk, and is held to account.
 
-Topic "fast" promises what an append without flush does, "synced" what follows a flush, "short" loses its old records
-on purpose, "passing" topics come and go.
+Topic "fast" promises what an append without flush does, and is truncated now and then; "synced" promises what follows a
+flush; "short" loses its old records on purpose; "passing" topics come and go, and come again under their names. The
+disk fills up and has room again, and sometimes fails to store what it is told to.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from random import Random
 from uuid import UUID
 
 from kio.schema.errors import ErrorCode
 
 from odradek.config import BrokerConfig, TopicConfig
+from odradek.log.errors import DirectoryFailedError, DiskFullError
 from odradek.log.log import Log
 from odradek.log.manager import LogManager
 from odradek.log.partition_files import PartitionKey
 from odradek.log.settings import LogSettings
-from odradek.simulation import CrashKind, Machine, Process, World
-from odradek.wire.record_codec import Record, decode_batch, encode_batch
-from odradek.wire.records import batches, crc_is_valid
-from tests.support.history import Acknowledged, Crashed, Final, History, Partition, Sent, Trimmed
+from odradek.simulation import CrashKind, Disk, Fault, Machine, Process, World
+from tests.simulation.log_reading import batch, check_lookups, read_all
+from tests.support.history import Acknowledged, Crashed, Final, History, Partition, Refused, Sent, Trimmed
 
 DIRECTORY = "/data"
-READ_BYTES = 4000
 RECORDS_MAX = 4
-ACTIONS = 25
+ACTIONS = 30
 STEPS_MAX = 200_000
 EPOCH = 3
 KEPT = ("fast", "synced", "short")
+PASSING = ("passing-a", "passing-b")
 CONFIG = replace(
-    TopicConfig.of(BrokerConfig.parse({}), {}), segment_bytes=1500, index_interval_bytes=200, file_delete_delay_ms=50
+    TopicConfig.of(BrokerConfig.parse({}), {}), segment_bytes=3500, index_interval_bytes=200, file_delete_delay_ms=50
 )
+RETENTION_BYTES = 4000
+FREE_BYTES_MAX = 6000
+NEVER = 1 << 60
 
 
 @dataclass
@@ -64,7 +70,10 @@ class LogLives:
         self.topics: dict[str, Topic] = {}
         self.lives = 0
         self.sequence = 0
-        self.values = 0
+        self.values = self.ids = 0
+        self.fault: Fault | None = None
+        self.gone: list[Topic] = []
+        """Deleted topics whose name may be in use again."""
 
     # Work
 
@@ -72,11 +81,22 @@ class LogLives:
         """Come up, be checked, work, and perhaps stop in good order."""
         self.lives += 1
         self.sequences: dict[str, int] = {}
+        self.disk: Disk = process.machine.disk
+        self.disk.capacity_bytes = None
+        if self.fault is not None:
+            self.fault.times = 0
         settings = LogSettings(log_dirs=(DIRECTORY,), odradek_disk_reserve_bytes=0)
         manager = LogManager(process.host, process.loop, settings, CONFIG)
         manager.lock("broker:9092")
         await manager.load("cluster", 1)
         manager.start()
+        try:
+            await self.work(manager)
+        except DirectoryFailedError as error:
+            manager.fail_directory(DIRECTORY, str(error))
+            await asyncio.sleep(1)
+
+    async def work(self, manager: LogManager) -> None:
         await self.verify(manager)
         for name in KEPT:
             if name not in self.topics or (self.topics[name].key.topic_id, 0) not in manager.logs:
@@ -84,30 +104,55 @@ class LogLives:
             elif self.topics[name].state == "making":
                 await self.store(manager, name)
         for _ in range(ACTIONS):
-            await self.act(manager)
+            try:
+                await self.act(manager)
+            except DiskFullError:
+                assert self.disk.capacity_bytes is not None or manager.healths[DIRECTORY].is_full, "the disk has room"
+        self.disk.capacity_bytes = None
         if self.chance.random() < 0.5:
             await manager.stop()
 
     async def act(self, manager: LogManager) -> None:
         draw = self.chance.random()
-        if draw < 0.55:
+        if draw < 0.45:
             await self.append(manager, self.chance.choice(KEPT))
-        elif draw < 0.7:
+        elif draw < 0.6:
             await self.flush(manager, "synced")
-        elif draw < 0.78:
+        elif draw < 0.66:
             manager_log(manager, self.topics["fast"]).roll(manager.time_ms())
-        elif draw < 0.84:
+        elif draw < 0.72:
             await manager.upkeep.checkpoint_recovery_points()
-        elif draw < 0.92:
+        elif draw < 0.8:
             await self.trim(manager)
+        elif draw < 0.84:
+            await self.truncate(manager)
+        elif draw < 0.89:
+            await check_lookups(manager, manager_log(manager, self.topics[self.chance.choice(KEPT)]), self.chance)
+        elif draw < 0.94:
+            self.disturb()
         else:
             await self.come_and_go(manager)
 
+    def disturb(self) -> None:
+        """The disk is nearly full for a while, or the next fdatasync of a log fails."""
+        if self.disk.capacity_bytes is not None:
+            self.disk.capacity_bytes = None
+        elif self.chance.random() < 0.7:
+            self.disk.capacity_bytes = self.disk.used_bytes + self.chance.randint(0, FREE_BYTES_MAX)
+        else:
+            self.fault = self.disk.fail("datasync", f"{DIRECTORY}/synced-0/*.log")
+            self.disk.crash_at(NEVER, "process")  # The failure has to be noted before the process dies: see the docs.
+
     async def create(self, manager: LogManager, name: str) -> None:
-        topic = self.topics.setdefault(name, Topic(PartitionKey(name, 0, UUID(int=len(self.topics) + 1, version=4))))
-        made = await manager.create([topic.key], CONFIG)
-        assert isinstance(made[topic.key], Log), made
+        topic = self.topics.setdefault(name, self.new_topic(name))
+        made = (await manager.create([topic.key], CONFIG))[topic.key]
+        if isinstance(made, Exception):
+            raise made
         topic.state = "made"
+
+    def new_topic(self, name: str) -> Topic:
+        self.ids += 1
+        return Topic(PartitionKey(name, 0, UUID(int=self.ids, version=4)))
 
     async def store(self, manager: LogManager, name: str) -> None:
         """A full flush makes durable what an interrupted creation left."""
@@ -123,9 +168,14 @@ class LogLives:
         topic.history.add(*(Sent(f"producer-{self.lives}", topic.partition, value) for value in values))
         topic.batches[values[-1]] = (self.lives, sequence, values)
         records = batch(values, manager.time_ms(), self.lives, sequence)
-        result = log.append(records, leader_epoch=EPOCH, now_ms=manager.time_ms())
+        try:
+            result = log.append(records, leader_epoch=EPOCH, now_ms=manager.time_ms())
+        except DiskFullError:
+            topic.history.add(*(Refused(topic.partition, value) for value in values))
+            raise
         assert result.error is ErrorCode.none, result.error_message
         self.sequences[name] = sequence + len(values)
+        topic.start_limit = max(topic.start_limit, retention_limit(log))
         if name == "synced":
             if self.chance.random() < 0.5:
                 await self.flush(manager, name)
@@ -148,26 +198,60 @@ class LogLives:
         topic.history.add(Trimmed(topic.partition, offset))
         if log.advance_log_start(offset):
             manager.log_start_moved(log)
-        if self.chance.random() < 0.5:
-            await manager.upkeep.checkpoint_start_offsets()
+        if self.chance.random() < 0.5 and DIRECTORY in await manager.upkeep.checkpoint_start_offsets():
             topic.start_promised = max(topic.start_promised, offset)
         if self.chance.random() < 0.5:
+            log.config = replace(CONFIG, retention_bytes=self.chance.choice((-1, RETENTION_BYTES)))
+            topic.start_limit = max(topic.start_limit, retention_limit(log))
             manager.retain(log)
 
+    async def truncate(self, manager: LogManager) -> None:
+        """Cut "fast" as a follower does, once a checkpoint says that recovery may not rely on what goes."""
+        topic, log = self.topics["fast"], manager_log(manager, self.topics["fast"])
+        offset = self.chance.randint(log.log_start_offset, log.log_end_offset)
+        before = await read_all(manager, log)
+        log.lower_recovery_point(offset)
+        if DIRECTORY not in await manager.upkeep.checkpoint_recovery_points():
+            return
+        topic.history.add(Crashed(loses_suffix=True))
+        end_offset = log.truncate_to(offset)
+        assert end_offset <= offset
+        kept = await read_all(manager, log)
+        assert kept == [record for record in before if record[0] < end_offset], "truncation took something else"
+        for each, value in kept:
+            acknowledge(topic, [value], each)
+        await self.store(manager, "fast")
+        self.go_on_after(topic, kept)
+        self.verify_duplicate(manager, topic, log, kept)
+
+    def go_on_after(self, topic: Topic, kept: Sequence[tuple[int, str]]) -> None:
+        """The producer of this life sends what follows the last batch that is left of it."""
+        own = [topic.batches[value] for _, value in kept if value in topic.batches]
+        sequences = [sequence + len(values) for producer, sequence, values in own if producer == self.lives]
+        self.sequences[topic.key.topic] = sequences[-1] if sequences else 0
+
     async def come_and_go(self, manager: LogManager) -> None:
-        """Make a topic, use it, delete it: each as far as this life gets."""
-        name = f"passing-{self.lives}-{len(self.topics)}"
-        await self.create(manager, name)
-        await self.append(manager, name)
-        topic = self.topics[name]
-        if self.chance.random() < 0.7:
+        """Delete a topic if it is there, make it, use it: each as far as this life gets."""
+        name = self.chance.choice(PASSING)
+        if (topic := self.topics.get(name)) is not None:
             topic.state = "deleting"
             await manager.delete([(topic.key.topic_id, 0)])
             topic.state = "deleted"
+            self.gone.append(self.topics.pop(name))
+            self.sequences.pop(name, None)
+        if self.chance.random() < 0.8:
+            await self.create(manager, name)
+            for _ in range(self.chance.randint(1, 4)):
+                await self.append(manager, name)
+            if self.chance.random() < 0.5:
+                await self.store(manager, name)
+                await manager.upkeep.checkpoint_recovery_points()
 
     # Accounting
 
     def crashed(self, kind: CrashKind) -> None:
+        for topic in self.gone:
+            assert topic.state == "deleted"
         for name, topic in self.topics.items():
             topic.history.add(Crashed(loses_suffix=kind == "power" and name != "synced"))
             if kind == "power":
@@ -176,14 +260,16 @@ class LogLives:
     async def verify(self, manager: LogManager) -> None:
         """Hold the recovered logs against everything that was promised."""
         assert not manager.damaged, manager.damaged
+        for topic in self.gone:
+            assert (topic.key.topic_id, 0) not in manager.logs, f"{topic.key.name} was deleted and is back"
         for topic in self.topics.values():
             log = manager.logs.get((topic.key.topic_id, 0))
             if log is None:
                 assert topic.state != "made", f"{topic.key.name} was created and is gone"
-                topic.state = "making" if topic.state == "making" else "deleted"
                 continue
-            assert topic.state != "deleted", f"{topic.key.name} was deleted and is back"
             assert log.damage is None, log.damage
+            if topic.state == "deleting":
+                continue
             if topic.state != "making":
                 topic.state = "made"
             await self.verify_log(manager, topic, log)
@@ -219,7 +305,20 @@ class LogLives:
         )
         assert result.error is ErrorCode.none, result.error_message
         assert result.duplicate, f"{last_value} was stored again"
-        assert result.base_offset == last_offset - len(values) + 1
+        assert result.base_offset == last_offset - len(values) + 1, "a repeated batch is answered with a wrong offset"
+
+
+def retention_limit(log: Log) -> int:
+    """The log start offset that retention by size may bring about."""
+    excess = log.size_bytes - log.config.retention_bytes
+    if log.config.retention_bytes < 0:
+        return 0
+    for segment, following in pairwise(log.segments):
+        excess -= segment.size
+        if excess < 0:
+            return segment.base_offset
+        last = following.base_offset
+    return last if len(log.segments) > 1 else 0
 
 
 def manager_log(manager: LogManager, topic: Topic) -> Log:
@@ -228,42 +327,6 @@ def manager_log(manager: LogManager, topic: Topic) -> Log:
 
 def acknowledge(topic: Topic, values: Sequence[str], base_offset: int) -> None:
     topic.history.add(*(Acknowledged(topic.partition, value, base_offset + n) for n, value in enumerate(values)))
-
-
-def batch(values: Sequence[str], now_ms: int, producer: int, sequence: int) -> bytearray:
-    """An idempotent producer's batch, in a buffer the log may patch."""
-    records = [Record(0, now_ms, None, value.encode() + b"." * (len(value) * 7 % 90)) for value in values]
-    return bytearray(encode_batch(records, producer_id=producer, producer_epoch=0, base_sequence=sequence))
-
-
-async def read_all(manager: LogManager, log: Log) -> list[tuple[int, str]]:
-    """Offsets and values from the log start on, every CRC checked."""
-    found: list[tuple[int, str]] = []
-    offset = log.log_start_offset
-    while offset < log.log_end_offset:
-        located = log.locate(offset, READ_BYTES)
-        if located is None:
-            located = await log.locate_cold(offset, READ_BYTES)
-        buffer = bytearray(located.length)
-        assert manager.files.preadv(located.fd, [buffer], located.position) == located.length
-        located.release()
-        before = offset
-        for record in whole_records(memoryview(buffer)):
-            if record.offset >= offset:
-                assert record.value is not None
-                found.append((record.offset, record.value.decode().rstrip(".")))
-                offset = record.offset + 1
-        assert offset > before, f"nothing can be read at offset {offset} of {log!r}"
-    return found
-
-
-def whole_records(view: memoryview) -> list[Record]:
-    """Of the whole batches in a read."""
-    records: list[Record] = []
-    for position, header in batches(view):
-        assert crc_is_valid(view, position, header), f"batch at offset {header.base_offset} is damaged"
-        records += decode_batch(view[position : position + header.size])
-    return records
 
 
 def run_lives(seed: int, crashes: Sequence[tuple[int, CrashKind]], *, replay: str | None = None) -> tuple[str, int]:
@@ -278,7 +341,7 @@ def run_lives(seed: int, crashes: Sequence[tuple[int, CrashKind]], *, replay: st
             if kind == "power":
                 machine.crash("power")
             lives.crashed(kind)
-        machine.disk.crash_at(1 << 60, "process")
+        machine.disk.crash_at(NEVER, "process")
         run_life(world, machine, lives)
         world.check()
         return world.digest, machine.disk.steps

@@ -73,6 +73,9 @@ class FaultyFiles:
         self._enter("datasync")
         self.real.datasync(fd)
 
+    def drop_cached(self, fd: int) -> None:
+        self.real.drop_cached(fd)
+
     def start_writeback(self, fd: int, offset: int, length: int) -> None:
         self.real.start_writeback(fd, offset, length)
 

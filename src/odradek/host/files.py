@@ -67,6 +67,10 @@ class FileSystem(Protocol):
         """`os.fdatasync`. After an error nothing is known about what was stored: never retry."""
         ...
 
+    def drop_cached(self, fd: int) -> None:
+        """Forget clean pages, so that reads see what is stored: after a failed fdatasync that may be less."""
+        ...
+
     def start_writeback(self, fd: int, offset: int, length: int) -> None:
         """`sync_file_range(SYNC_FILE_RANGE_WRITE)`: begin writing dirty pages, promise nothing."""
         ...

@@ -47,6 +47,10 @@ class PosixFiles:
     def allocate(self, fd: int, offset: int, length: int) -> None:
         os.posix_fallocate(fd, offset, length)
 
+    def drop_cached(self, fd: int) -> None:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def start_writeback(self, fd: int, offset: int, length: int) -> None:
         if self._sync_file_range is None:
             return

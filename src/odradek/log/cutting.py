@@ -46,6 +46,16 @@ def truncate_to(log: "LogState", offset: int) -> int:
     return log.log_end_offset
 
 
+def lower_recovery_point(log: "LogState", offset: int) -> None:
+    """As `Log.lower_recovery_point`."""
+    if offset >= log.recovery_point:
+        return
+    snapshots = [each for each in log.snapshot_offsets if each <= offset]
+    if log.snapshot_offsets or log.has_producers or not log.snapshot_is_current:
+        offset = snapshots[-1] if snapshots else 0
+    log.recovery_point = max(offset, log.segments[0].base_offset)
+
+
 def truncate_fully_and_start_at(log: "LogState", offset: int, now_ms: int) -> None:
     """As `Log.truncate_fully_and_start_at`."""
     try:
@@ -130,7 +140,7 @@ def _move_end(log: "LogState", end_offset: int) -> None:
     log.log_end_offset = end_offset
     log.log_start_offset = min(log.log_start_offset, end_offset)
     log.flushed_offset = min(log.flushed_offset, end_offset)
-    log.recovery_point = min(log.recovery_point, end_offset)
+    lower_recovery_point(log, end_offset)
     log.durable_base_offset = min(log.durable_base_offset, log.active.base_offset)
     log.size_bytes = sum(segment.size for segment in log.segments)
     log.epochs.truncate_from_end(end_offset)

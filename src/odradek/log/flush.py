@@ -134,7 +134,7 @@ def seal(log: "LogState") -> None:
 def _store_producers(log: "LogState") -> bool:
     """Before the recovery point may move; False when there is no room. Raises DirectoryFailedError."""
     try:
-        if log.has_producers:
+        if log.has_producers or not log.snapshot_is_current:
             log.write_snapshot(log.log_end_offset)
     except OSError as error:
         failure = disk_error(error, f"storing producers of {log.directory}")

@@ -298,11 +298,15 @@ class Log(LogState):
         """The job failed: nothing moves, and the log must not be flushed again."""
         flush.release(job)
 
+    def lower_recovery_point(self, offset: int) -> None:
+        """To at most `offset`, so far that recovery finds the producers of what is below it."""
+        cutting.lower_recovery_point(self, offset)
+
     def truncate_to(self, offset: int) -> int:
         """Remove every batch with an offset at or above `offset`; the new log end. Raises DirectoryFailedError.
 
-        The log then ends with its last batch, below `offset` if that lay inside a batch or a gap. The caller has made
-        durable a checkpoint with a recovery point of at most `offset` before.
+        The log then ends with its last batch, below `offset` if that lay inside a batch or a gap. The caller has called
+        `lower_recovery_point` with the same offset and made a checkpoint durable before.
         """
         return cutting.truncate_to(self, offset)
 

@@ -12,7 +12,7 @@ from odradek.host.files import write_all
 from odradek.log import producer_snapshot, replay, validation
 from odradek.log.epoch_cache import EpochCache
 from odradek.log.errors import DamagedLogError, DirectoryFailedError, disk_error
-from odradek.log.paths import SNAPSHOT_SUFFIX, path_of
+from odradek.log.paths import LOG_SUFFIX, SNAPSHOT_SUFFIX, path_of
 from odradek.log.producer_state import ProducerEntry, ProducerState
 from odradek.log.recompression import PRODUCER
 from odradek.log.segment import RELATIVE_OFFSET_MAX, Segment
@@ -185,6 +185,7 @@ class LogState:
             segment = new_segment(self.storage, self.directory, base, self._config, now_ms)
             self.write_snapshot(base)
         except OSError as error:
+            self._undo_roll(base)
             raise disk_error(error, f"beginning a segment in {self.directory}") from error
         old.finish()
         self.sync_later(old.offset_index_path, old.time_index_path)
@@ -194,6 +195,19 @@ class LogState:
         if self.reads is not None:
             self.reads.pop(base, None)  # Remembered as the end of the segment before.
         return segment
+
+    def _undo_roll(self, base_offset: int) -> None:
+        """What the next opening would take for a segment goes: appends may go on in the old one."""
+        self.directory_dirty = True
+        suffixes = (LOG_SUFFIX,) if base_offset in self.snapshot_offsets else (LOG_SUFFIX, SNAPSHOT_SUFFIX)
+        for path in [path_of(self.directory, base_offset, suffix) for suffix in suffixes]:
+            self.storage.descriptors.forget(path)
+            try:
+                self.storage.files.unlink(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise DirectoryFailedError(f"removing {path}: {error}") from error
 
     def segment_of(self, offset: int) -> Segment:
         """The segment an offset lies in: the last that does not begin after it."""

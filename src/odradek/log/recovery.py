@@ -26,6 +26,9 @@ def recover(log: "Log", recovery_point: int, *, check_every_crc: bool) -> bool:
     """
     recovery_point = max(recovery_point, log.segments[0].base_offset)
     first = log.segments.index(log.segment_of(recovery_point))
+    if check_every_crc:  # Of what a failed sync left in the cache nothing may be trusted to be on the disk.
+        for segment in log.segments[first:]:
+            log.storage.files.drop_cached(segment.open_log().fd)
     log.log_end_offset = end_offset = log.segments[first].base_offset
     log.epochs.truncate_from_end(recovery_point)  # The file may be older than a truncation.
     has_producers = was_cut = False

@@ -150,6 +150,10 @@ class SimulatedFiles:
             opened.inode.fail_sync(writeback)
             raise
 
+    def drop_cached(self, fd: int) -> None:
+        self._enter("drop_cached", "")
+        self._file(fd).inode.drop_clean()
+
     def start_writeback(self, fd: int, offset: int, length: int) -> None:
         self._enter("start_writeback", "")
         opened = self._file(fd)

@@ -91,6 +91,13 @@ class FileInode:
             if self.dirty.get(sector) == version:
                 del self.dirty[sector]
 
+    def drop_clean(self) -> None:
+        """Forget clean pages: what programs see of them is what the platter has (zeros where it has nothing)."""
+        for sector in range(-(-self.size // SECTOR_BYTES)):
+            if sector not in self.dirty:
+                start, end = sector * SECTOR_BYTES, min((sector + 1) * SECTOR_BYTES, self.size)
+                self.content[start:end] = self.durable[start:end].ljust(end - start, b"\0")
+
     def write_back_some(self, chance: random.Random, offset: int = 0, length: int | None = None) -> None:
         """The kernel's own writeback: some dirty sectors reach the platter now, in no order."""
         if self.cut is not None:
