@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -13,13 +14,17 @@ PARTITIONS = 6
 
 
 def poll_until(members: Sequence[Member], condition: Callable[[list[Received]], bool]) -> list[Received]:
-    """Polls the members in turn until the condition on everything seen holds; fails after the deadline."""
+    """Polls the members until the condition on everything seen holds; fails after the deadline.
+
+    Each has a thread, as in processes of their own: a member may wait in its poll for the others to join.
+    """
     seen: list[Received] = []
     deadline = time.monotonic() + DEADLINE_S
-    while not condition(seen):
-        assert time.monotonic() < deadline, f"saw {len(seen)} records; assignments {assignments(members)}"
-        for member in members:
-            seen += member.poll()
+    with ThreadPoolExecutor(len(members)) as threads:
+        while not condition(seen):
+            assert time.monotonic() < deadline, f"saw {len(seen)} records; assignments {assignments(members)}"
+            for records in threads.map(lambda member: member.poll(), members):
+                seen += records
     return seen
 
 
