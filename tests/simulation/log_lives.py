@@ -71,7 +71,7 @@ class LogLives:
         self.lives = 0
         self.sequence = 0
         self.values = self.ids = 0
-        self.fault: Fault | None = None
+        self.faults: list[Fault] = []
         self.gone: list[Topic] = []
         """Deleted topics whose name may be in use again."""
 
@@ -83,8 +83,8 @@ class LogLives:
         self.sequences: dict[str, int] = {}
         self.disk: Disk = process.machine.disk
         self.disk.capacity_bytes = None
-        if self.fault is not None:
-            self.fault.times = 0
+        for fault in self.faults:
+            fault.times = 0
         settings = LogSettings(log_dirs=(DIRECTORY,), odradek_disk_reserve_bytes=0)
         manager = LogManager(process.host, process.loop, settings, CONFIG)
         manager.lock("broker:9092")
@@ -140,7 +140,7 @@ class LogLives:
         elif self.chance.random() < 0.7:
             self.disk.capacity_bytes = self.disk.used_bytes + self.chance.randint(0, FREE_BYTES_MAX)
         else:
-            self.fault = self.disk.fail("datasync", f"{DIRECTORY}/synced-0/*.log")
+            self.faults.append(self.disk.fail("datasync", f"{DIRECTORY}/synced-0/*.log"))
             self.disk.crash_at(NEVER, "process")  # The failure has to be noted before the process dies: see the docs.
 
     async def create(self, manager: LogManager, name: str) -> None:
@@ -235,7 +235,8 @@ class LogLives:
         name = self.chance.choice(PASSING)
         if (topic := self.topics.get(name)) is not None:
             topic.state = "deleting"
-            await manager.delete([(topic.key.topic_id, 0)])
+            if not await manager.delete([(topic.key.topic_id, 0)]):
+                raise DirectoryFailedError("the deletion is not certain")
             topic.state = "deleted"
             self.gone.append(self.topics.pop(name))
             self.sequences.pop(name, None)

@@ -105,10 +105,18 @@ def advance_log_start(log: "LogState", offset: int) -> bool:
 
 
 def set_aside(log: "LogState", segments: "Sequence[Segment]") -> list[str]:
+    """Take away segments at the beginning, with the snapshots there. As `_rename`."""
+    renamed = _rename(log, segments, (*reversed(SEGMENT_SUFFIXES), SNAPSHOT_SUFFIX))
+    dropped = {segment.base_offset: None for segment in segments}
+    log.snapshot_offsets = tuple(offset for offset in log.snapshot_offsets if offset not in dropped)
+    return renamed
+
+
+def _rename(log: "LogState", segments: "Sequence[Segment]", suffixes: "Sequence[str]") -> list[str]:
     """Rename the segments' files so that no later opening takes them for data; the new paths. Raises OSError."""
     files, renamed = log.storage.files, []
     for segment in segments:
-        for suffix in (*reversed(SEGMENT_SUFFIXES), SNAPSHOT_SUFFIX):
+        for suffix in suffixes:
             path = path_of(log.directory, segment.base_offset, suffix)
             log.storage.descriptors.forget(path)
             log.extra_dirty.pop(path, None)
@@ -116,8 +124,6 @@ def set_aside(log: "LogState", segments: "Sequence[Segment]") -> list[str]:
                 files.rename(path, path + DELETED_SUFFIX)
                 renamed.append(path + DELETED_SUFFIX)
         segment.handle = None
-    dropped = {segment.base_offset: None for segment in segments}
-    log.snapshot_offsets = tuple(offset for offset in log.snapshot_offsets if offset not in dropped)
     log.directory_dirty = True
     log.generation += 1
     log.reads = None
@@ -125,9 +131,12 @@ def set_aside(log: "LogState", segments: "Sequence[Segment]") -> list[str]:
 
 
 def drop_segments(log: "LogState", segments: "Sequence[Segment]") -> None:
-    """Remove them, last first; at least one other must be left or added. Raises OSError."""
+    """Remove them, last first; at least one other must be left or added. Raises OSError.
+
+    Snapshots stay: that at the new end may be the one the recovery point rests on.
+    """
     for segment in reversed(segments):
-        for path in set_aside(log, [segment]):
+        for path in _rename(log, [segment], SEGMENT_SUFFIXES[::-1]):
             log.storage.files.unlink(path)
         log.segments.remove(segment)
         log.size_bytes -= segment.size

@@ -29,6 +29,7 @@ from odradek.log.errors import ColdError, CorruptIndexError, DamagedLogError, Di
 from odradek.log.flush import FlushJob as FlushJob
 from odradek.log.log_state import LogState
 from odradek.log.opening import Stop as Stop
+from odradek.log.paths import SNAPSHOT_SUFFIX, path_of
 from odradek.log.producer_state import BatchMetadata
 from odradek.log.reading import ReadRange
 from odradek.log.recompression import in_topic_codec
@@ -343,7 +344,8 @@ class Log(LogState):
             for path in (segment.log_path, segment.offset_index_path, segment.time_index_path):
                 self.storage.descriptors.forget(path)
             segment.handle = None
-        for path in self.extra_dirty:
+        snapshots = [path_of(self.directory, offset, SNAPSHOT_SUFFIX) for offset in self.snapshot_offsets]
+        for path in (*self.extra_dirty, *snapshots):
             self.storage.descriptors.forget(path)
 
     # -- opening --------------------------------------------------------------------------------------------------
