@@ -1,10 +1,15 @@
-"""What tests of several directories share: a real broker process."""
+"""What tests of several directories share: a real broker process; the list of tests this machine could not run."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from odradek.testing import BrokerProcess
+from tests.support import not_run
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    not_run.summarise(terminalreporter)
 
 
 @pytest.fixture(scope="module")
