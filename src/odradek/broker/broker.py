@@ -68,6 +68,8 @@ class Broker:
         self.is_serving = False
         """Clients are served (what /readyz says)."""
         self.logs = LogManager(host, loop, log_settings(config), TopicConfig.of(config, {}))
+        self.recompression = asyncio.Lock()
+        """Held while a batch is compressed anew: one at a time, as each may expand to many times its size."""
         self.fetch_sessions = FetchSessions(config.get("max.incremental.fetch.session.cache.slots"), host.random)
         self.router = Router(self)
         self.connections = Connections(loop, lambda: self.config, self.router.serve)

@@ -18,8 +18,8 @@ SNAPPY = 2
 LZ4 = 3
 ZSTD = 4
 
-DECOMPRESSED_SIZE_MAX = 128 << 20
-"""Bytes one blob may expand to."""
+DECOMPRESSED_SIZE_MAX = 32 << 20
+"""Bytes one blob may expand to: 32 times message.max.bytes by default. A few KiB of zstd can hold gigabytes."""
 
 _DEFAULT_LEVELS = {GZIP: 6, LZ4: 9, ZSTD: 3}
 _CODECS = {GZIP: cramjam.gzip, LZ4: cramjam.lz4, ZSTD: cramjam.zstd}

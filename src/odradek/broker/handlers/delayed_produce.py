@@ -118,7 +118,8 @@ class DelayedProduce(DelayedResponse):
         if len(data.records) > config.max_message_bytes:
             return data
         try:
-            records = await self._broker.loop.run_in_executor(None, recompress, bytes(data.records), codec, level)
+            async with self._broker.recompression:
+                records = await self._broker.loop.run_in_executor(None, recompress, bytes(data.records), codec, level)
         except InvalidBatchError:
             return data
         return data._replace(records=memoryview(records))
