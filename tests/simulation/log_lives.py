@@ -15,10 +15,10 @@ from uuid import UUID
 from kio.schema.errors import ErrorCode
 
 from odradek.config import BrokerConfig, TopicConfig
-from odradek.log.errors import DirectoryFailedError, DiskFullError
+from odradek.log.errors import DirectoryFailedError, DiskFullError, LogError
 from odradek.log.log import Log
 from odradek.log.manager import LogManager
-from odradek.log.partition_files import PartitionKey
+from odradek.log.partition_files import ForeignDirectoryError, PartitionKey
 from odradek.log.settings import LogSettings
 from odradek.simulation import CrashKind, Disk, Fault, Machine, Process, World
 from tests.simulation.log_reading import batch, check_lookups, read_all
@@ -37,6 +37,7 @@ CONFIG = replace(
 RETENTION_BYTES = 4000
 FREE_BYTES_MAX = 6000
 NEVER = 1 << 60
+FLUSH_SECONDS_MAX = 0.006
 
 
 @dataclass
@@ -160,7 +161,7 @@ class LogLives:
         await manager.flusher.drain()
         self.topics[name].state = "made"
 
-    async def append(self, manager: LogManager, name: str) -> None:
+    async def append(self, manager: LogManager, name: str, *, flushes: bool = True) -> None:
         topic, log = self.topics[name], manager_log(manager, self.topics[name])
         values = [f"{name}-{self.values + number}" for number in range(self.chance.randint(1, RECORDS_MAX))]
         self.values += len(values)
@@ -177,7 +178,7 @@ class LogLives:
         self.sequences[name] = sequence + len(values)
         topic.start_limit = max(topic.start_limit, retention_limit(log))
         if name == "synced":
-            if self.chance.random() < 0.5:
+            if flushes and self.chance.random() < 0.5:
                 await self.flush(manager, name)
         else:
             acknowledge(topic, values, result.base_offset)
@@ -185,25 +186,33 @@ class LogLives:
     async def flush(self, manager: LogManager, name: str) -> None:
         """What `flush` has returned for is promised to survive a power loss."""
         topic, log = self.topics[name], manager_log(manager, self.topics[name])
-        await manager.flusher.flush(log)
+        flushed = asyncio.ensure_future(manager.flusher.flush(log))
+        try:
+            if self.chance.random() < 0.5:
+                await asyncio.sleep(self.chance.uniform(0, FLUSH_SECONDS_MAX))
+                await self.append(manager, name, flushes=False)
+        finally:
+            await flushed
+        promised = log.flushed_offset
         for offset, value in await read_all(manager, log):
-            if offset < log.flushed_offset:
+            if offset < promised:
                 acknowledge(topic, [value], offset)
 
     async def trim(self, manager: LogManager) -> None:
-        """Delete records of "short", remove what segments that frees, and sometimes store the new start."""
+        """Delete records of "short", or let retention by size take them, and sometimes store the new start."""
         topic, log = self.topics["short"], manager_log(manager, self.topics["short"])
-        offset = self.chance.randint(log.log_start_offset, log.log_end_offset)
-        topic.start_limit = max(topic.start_limit, offset)
-        topic.history.add(Trimmed(topic.partition, offset))
-        if log.advance_log_start(offset):
-            manager.log_start_moved(log)
-        if self.chance.random() < 0.5 and DIRECTORY in await manager.upkeep.checkpoint_start_offsets():
-            topic.start_promised = max(topic.start_promised, offset)
         if self.chance.random() < 0.5:
-            log.config = replace(CONFIG, retention_bytes=self.chance.choice((-1, RETENTION_BYTES)))
-            topic.start_limit = max(topic.start_limit, retention_limit(log))
-            manager.retain(log)
+            offset = self.chance.randint(log.log_start_offset, (log.log_start_offset + log.log_end_offset) // 2)
+            topic.start_limit = max(topic.start_limit, offset)
+            topic.history.add(Trimmed(topic.partition, offset))
+            if log.advance_log_start(offset):
+                manager.log_start_moved(log)
+            if self.chance.random() < 0.5 and DIRECTORY in await manager.upkeep.checkpoint_start_offsets():
+                topic.start_promised = max(topic.start_promised, offset)
+        log.config = replace(CONFIG, retention_bytes=self.chance.choice((-1, RETENTION_BYTES)))
+        topic.start_limit = max(topic.start_limit, retention_limit(log))
+        manager.retain(log)
+        assert log.log_start_offset <= topic.start_limit, "retention took what retention.bytes leaves"
 
     async def truncate(self, manager: LogManager) -> None:
         """Cut "fast" as a follower does, once a checkpoint says that recovery may not rely on what goes."""
@@ -234,6 +243,8 @@ class LogLives:
         """Delete a topic if it is there, make it, use it: each as far as this life gets."""
         name = self.chance.choice(PASSING)
         if (topic := self.topics.get(name)) is not None:
+            if (topic.key.topic_id, 0) in manager.logs:
+                await self.refuse(manager, name)
             topic.state = "deleting"
             if not await manager.delete([(topic.key.topic_id, 0)]):
                 raise DirectoryFailedError("the deletion is not certain")
@@ -247,6 +258,14 @@ class LogLives:
             if self.chance.random() < 0.5:
                 await self.store(manager, name)
                 await manager.upkeep.checkpoint_recovery_points()
+
+    async def refuse(self, manager: LogManager, name: str) -> None:
+        """While a topic is there, its name is taken."""
+        key = self.new_topic(name).key
+        made = (await manager.create([key], CONFIG))[key]
+        if isinstance(made, LogError):
+            raise made
+        assert isinstance(made, ForeignDirectoryError), f"a second {name} came to be: {made}"
 
     # Accounting
 

@@ -8,15 +8,18 @@ from tests.simulation.broker_lives import BrokerLives
 from tests.simulation.echo import run_echo_world
 from tests.simulation.log_lives import run_lives
 
-CRASHES = 3
-LOG_STEPS_MAX = 200
+CRASHES = 4
+LOG_STEPS_MAX = 250
+RECOVERY_STEPS_MAX = 15
+"""Some lives are to end while they recover from the one before."""
 
 
 def log(seed: int) -> str:
-    """A log manager that dies three times, at any I/O step, of either kind of crash."""
+    """A log manager that dies four times, at any I/O step, of either kind of crash."""
     chance = Random(f"{seed} crashes")
     kinds: tuple[CrashKind, CrashKind] = ("process", "power")
-    crashes = [(chance.randint(1, LOG_STEPS_MAX), chance.choice(kinds)) for _ in range(CRASHES)]
+    steps_max = [RECOVERY_STEPS_MAX if chance.random() < 0.25 else LOG_STEPS_MAX for _ in range(CRASHES)]
+    crashes = [(chance.randint(1, most), chance.choice(kinds)) for most in steps_max]
     return run_lives(seed, crashes, replay=replay_line("log", seed))[0]
 
 

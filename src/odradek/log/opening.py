@@ -56,11 +56,11 @@ def open_log(
             segments = [new_segment(storage, directory, log_start_offset, config, now_ms)]
             recovery_point = log_start_offset
         log = _assemble(storage, directory, identity, config, segments, names, recovery_point)
-        was_cut = False
         log.directory_dirty = is_new
         _require_content(log)
         _remove_leftovers(storage, directory, names)
-        if stop is Stop.CLEAN or is_new:
+        needs_scan, was_cut = stop is not Stop.CLEAN and not is_new, False
+        if not needs_scan:
             _set_end(log, end_after_clean_stop(log, recovery_point))
             log.durable_base_offset = log.segments[0].base_offset if is_new else log.active.base_offset
             log.epochs.truncate_from_end(log.log_end_offset + 1)
@@ -68,8 +68,8 @@ def open_log(
             was_cut = recovery.recover(log, recovery_point, check_every_crc=stop is Stop.POWER_LOSS)
             log.epochs.truncate_from_end(log.log_end_offset)
         _apply_log_start(log, log_start_offset, now_ms)
-        if was_cut:
-            recovery.store_cut(log)
+        if needs_scan:
+            recovery.store(log, was_cut=was_cut)
     except OSError as error:
         raise disk_error(error, f"opening {directory}") from error
     return log

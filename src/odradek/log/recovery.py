@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def recover(log: "Log", recovery_point: int, *, check_every_crc: bool) -> bool:
     """Make the log whole again. Without `check_every_crc` only the very last batch is compared with its CRC.
 
-    True when something was cut: see `store_cut`. Raises DamagedLogError, OSError.
+    True when something was cut: see `store`. Raises DamagedLogError, OSError.
     """
     recovery_point = max(recovery_point, log.segments[0].base_offset)
     first = log.segments.index(log.segment_of(recovery_point))
@@ -51,9 +51,10 @@ def recover(log: "Log", recovery_point: int, *, check_every_crc: bool) -> bool:
     return was_cut
 
 
-def store_cut(log: "Log") -> None:
-    """What was cut must not come back with a second power loss, behind what is appended by then. Raises OSError."""
-    log.storage.files.datasync(log.active.open_log().fd)
+def store(log: "Log", *, was_cut: bool) -> None:
+    """What is gone now must not come back with a power loss, behind what is appended by then. Raises OSError."""
+    if was_cut:
+        log.storage.files.datasync(log.active.open_log().fd)
     log.storage.files.sync_directory(log.directory)
 
 

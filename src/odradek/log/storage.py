@@ -1,19 +1,15 @@
 """What all logs of one log directory share."""
 
-import errno
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from odradek.host.files import NOWAIT, FileSystem
+from odradek.host.files import NOWAIT, WOULD_WAIT, FileSystem
 from odradek.log.descriptors import Descriptors
 from odradek.log.errors import ColdError
 
 if TYPE_CHECKING:
     from odradek.log.log import Log
-
-_WOULD_WAIT = frozenset({errno.EAGAIN, errno.EOPNOTSUPP})
-"""Some file systems (tmpfs on older kernels) do not know NOWAIT at all: then every read goes to the executor."""
 
 
 def _ignore(_: "Log") -> None:
@@ -47,7 +43,7 @@ def read_at(files: FileSystem, fd: int, position: int, length: int, *, wait: boo
     try:
         count = files.preadv(fd, [buffer], position, NOWAIT)
     except OSError as error:
-        if error.errno in _WOULD_WAIT:
+        if error.errno in WOULD_WAIT:
             raise ColdError from None
         raise
     if count < length and position + count < files.size(fd):
