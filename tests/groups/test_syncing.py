@@ -155,3 +155,15 @@ def test_a_sync_that_replaces_one_of_the_same_member_answers_the_older_one() -> 
     older, newer = script.sync(follower), script.sync(follower)
     assert older.error is ErrorCode.rebalance_in_progress
     assert newer.is_waiting
+
+
+def test_a_leader_that_asks_again_while_its_assignment_is_being_stored_stores_no_second_one() -> None:
+    script, (leader, _) = completing()
+    script.stores = False
+    script.sync(leader, {leader: b"first"})
+    answer = script.sync(leader, {leader: b"second"})
+    assert len(script.held) == 1
+    script.stores = True
+    script.store()
+    assert answer.synced.assignment == b"first"
+    assert script.log[-1].members[0].assignment == b"first"

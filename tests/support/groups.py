@@ -237,7 +237,7 @@ class GroupWorld:
         request = read_body(key, version, encoded, 0, len(encoded))
         call = Call(request, key, version, 1, client, "127.0.0.1", "PLAINTEXT", types(key, version))
         handler: Any = import_module(f"odradek.broker.handlers.{api}")
-        response = handler.handle(SimpleNamespace(groups=self.groups, cluster=self.cluster), call)
+        response = handler.handle(SimpleNamespace(node_id=1, groups=self.groups, cluster=self.cluster), call)
         if inspect.isawaitable(response):
             response = await response
         assert write_response(key, version, 1, response)

@@ -55,9 +55,10 @@ async def serve(options: StartOptions, config: BrokerConfig, on_ready: Callable[
     logging_format.configure(options.log_format, options.log_level)
     store = SqliteStore(str(data_directory(config) / METADATA_FILE))
     broker = Broker(real_host(), loop, config, store, cluster_name=options.cluster or "default")
+    endpoint: HttpEndpoint | None = None
     try:
         await start(broker, config)
-        metrics = await serve_metrics(broker, options.metrics)
+        endpoint, metrics = await serve_metrics(broker, options.metrics)
         settle_memory()
         on_ready(ready_info(broker, config, metrics))
         waiting = loop.create_task(stop_requested.wait())
@@ -65,6 +66,8 @@ async def serve(options: StartOptions, config: BrokerConfig, on_ready: Callable[
         waiting.cancel()
     finally:
         await broker.stop()
+        if endpoint is not None:
+            endpoint.stop()
     return 0 if stop_requested.is_set() else 1
 
 
@@ -80,10 +83,10 @@ async def start(broker: Broker, config: BrokerConfig) -> None:
         ) from error
 
 
-async def serve_metrics(broker: Broker, address: str | None) -> str | None:
-    """Open the HTTP endpoint where one is asked for; its real address. Raises StartError."""
+async def serve_metrics(broker: Broker, address: str | None) -> tuple[HttpEndpoint | None, str | None]:
+    """Open the HTTP endpoint where one is asked for, and its real address. Raises StartError."""
     if address is None:
-        return None
+        return None, None
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or int(port) > PORT_MAX:
         raise StartError(f"--metrics {address}: must be HOST:PORT")
@@ -92,7 +95,7 @@ async def serve_metrics(broker: Broker, address: str | None) -> str | None:
         bound = await endpoint.start(host.strip("[]"), int(port))
     except OSError as error:
         raise StartError(f"cannot serve metrics on {address}: {error.strerror or error}") from error
-    return f"{host}:{bound[1]}"
+    return endpoint, f"{host}:{bound[1]}"
 
 
 def settle_memory() -> None:

@@ -33,6 +33,8 @@ from odradek.wire.record_codec import decode_batch
 
 logger = logging.getLogger(__name__)
 
+START_WAIT_S = 1.0
+"""How long a client that looks for its coordinator waits for it to have started."""
 EXPIRY_SPREAD_S = 0.01
 """Between two shards' looks for expired offsets."""
 
@@ -81,6 +83,8 @@ class GroupCoordinator:
         self._timers = TimerHeap(loop)
         self._shards: dict[int, Shard] = {}
         self._loads: dict[Shard, asyncio.Task[None]] = {}
+        self._starts: dict[int, asyncio.Future[None]] = {}
+        """Partitions whose shard somebody waits for."""
         self._expiry = Alarm(self._timers, self._expire)
         self._is_active = False
 
@@ -150,6 +154,8 @@ class GroupCoordinator:
             self._forget_topics_gone(shard)
         finally:
             self._loads.pop(shard, None)
+            if (start := self._starts.pop(shard.index, None)) is not None:
+                start.set_result(None)
 
     # ---- what changes around the groups
 
@@ -191,6 +197,18 @@ class GroupCoordinator:
         if shard is None:
             return ErrorCode.not_coordinator
         return shard if shard.error is ErrorCode.none else shard.error
+
+    async def wait_for_shard(self, group_id: str) -> None:
+        """For a group that this broker is to coordinate: give a shard that is only starting a moment to do so.
+
+        A client that has just been told its coordinator would otherwise be sent away by it.
+        """
+        if isinstance(self.shard_of(group_id), Shard):
+            return
+        index = self.partition_for(group_id)
+        if (start := self._starts.get(index)) is None:
+            start = self._starts[index] = self._loop.create_future()
+        await asyncio.wait([start], timeout=START_WAIT_S)
 
     def wall_ms(self) -> int:
         """Milliseconds since 1970, as it is stored with offsets."""

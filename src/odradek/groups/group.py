@@ -71,6 +71,7 @@ class ClassicGroup:
         "state",
         "state_time_ms",
         "static_members",
+        "storing_generation_id",
         "subscribed",
         "sync_deadline_ms",
         "wake_ms",
@@ -94,6 +95,8 @@ class ClassicGroup:
         """Ids handed out (KIP-394) that have not joined yet, with their deadlines."""
         self.pending_syncs: dict[str, None] = {}
         """Members of this generation that have not asked for their assignment yet."""
+        self.storing_generation_id = -1
+        """Generation whose assignment is on its way to the log: a leader that asks again must not store another."""
         self.subscribed: frozenset[str] | None = None
         """Topics of all members; None when they cannot be told."""
         self.new_member_added = False

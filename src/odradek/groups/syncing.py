@@ -39,7 +39,8 @@ def sync(group: ClassicGroup, request: SyncRequest, waiter: Waiter, now: Instant
         effects.reply(waiter, _assignment_of(group, member.assignment))
         return effects
     group.park_sync(member, waiter, effects)
-    if group.leader == member.member_id:
+    if group.leader == member.member_id and group.storing_generation_id != group.generation_id:
+        group.storing_generation_id = group.generation_id
         assignments = {each: request.assignments.get(each, b"") for each in group.members}
         stored = AssignmentStored(group.generation_id, member.member_id, assignments)
         effects.store(group.metadata(assignments), stored)

@@ -34,7 +34,7 @@ class _Found(NamedTuple):
 
 
 async def handle(broker: GroupHost, call: Call) -> Any:
-    """The first one to ask for a group's coordinator waits until `__consumer_offsets` has been made."""
+    """The first one to ask for a group's coordinator waits until `__consumer_offsets` has been made and is served."""
     request, types = call.request, call.types
     key_type = getattr(request, "key_type", GROUP)
     if call.version >= BATCH_SINCE:
@@ -71,7 +71,10 @@ async def _find(broker: GroupHost, call: Call, key_type: int, key: str) -> _Foun
         return _Found(ErrorCode.invalid_request, f"Coordinators of type {key_type} are not served.")
     if not await broker.groups.topic.ensure():
         return _Found(ErrorCode.coordinator_not_available, "The coordinator is not available.")
-    return _leader(broker, call.listener, broker.groups.partition_for(key))
+    found = _leader(broker, call.listener, broker.groups.partition_for(key))
+    if found.node_id == broker.node_id:
+        await broker.groups.wait_for_shard(key)
+    return found
 
 
 def _leader(broker: GroupHost, listener: str, index: int) -> _Found:

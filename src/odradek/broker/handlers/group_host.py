@@ -20,6 +20,9 @@ class GroupHost(Protocol):
     """`broker.Broker`, as far as groups go."""
 
     @property
+    def node_id(self) -> int: ...
+
+    @property
     def groups(self) -> GroupCoordinator: ...
 
     @property
