@@ -5,6 +5,7 @@ checkpoint, topic creation, offset commit ...) or at a drawn time, of either kin
 """
 
 import asyncio
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -12,10 +13,12 @@ from kio.schema.errors import ErrorCode
 
 from odradek.broker.broker import Broker
 from odradek.config import BrokerConfig
+from odradek.log.health import SLOW_WRITES
 from odradek.metastore.memory import MemoryServer, MemoryStore
 from odradek.simulation import CrashKind, Machine, Process, World
 from odradek.wire.record_codec import Record, decode_batch, encode_batch
-from odradek.wire.records import batches
+from odradek.wire.records import batches, crc_is_valid
+from tests.simulation import broker_actors
 from tests.support.history import (
     Acknowledged,
     CaughtUp,
@@ -39,7 +42,8 @@ PRODUCERS, BATCHES, BATCH_RECORDS_MAX = 3, 15, 4
 CRASHES, CRASH_STEPS_MAX = 3, 120
 REQUEST_SECONDS, RETRY_SECONDS, QUIET_SECONDS = 3.0, 0.2, 0.5
 SETTLE_SECONDS_MAX = 120.0
-STEPS_MAX = 300_000
+STEPS_MAX = 600_000
+TWICE_CHANCE = 0.3
 
 DEFINITE = (ErrorCode.out_of_order_sequence_number, ErrorCode.invalid_producer_epoch, ErrorCode.message_too_large)
 """Errors of Produce that say: this attempt has stored nothing."""
@@ -59,6 +63,13 @@ class BrokerLives:
         self.machine.disk.make_directories(DIRECTORY)
         self.done = False
         self.values = 0
+        self.broker: Broker | None = None
+        self.generation = 0
+        """The largest of the group "members" that a member was given its assignment in."""
+        self.generation_lost = -1
+        """A power loss may have taken generations up to this one."""
+        self.leader_epochs: dict[int, int] = {}
+        self.request_timeout = timedelta(seconds=REQUEST_SECONDS)
 
     def run(self) -> str:
         """The digest. Raises AssertionError with the violations."""
@@ -77,8 +88,19 @@ class BrokerLives:
 
     async def serve(self, process: Process) -> None:
         broker = Broker(process.host, process.loop, self.config(), MemoryStore(self.metadata))
+        self.broker = broker
         await broker.start()
         raise await broker.failed
+
+    def slow_down(self) -> None:
+        """Let the broker believe that writes wait for the disk: it writes through threads for a while."""
+        if self.broker is not None and self.machine.process is not None:
+            for health in self.broker.logs.healths.values():
+                for _ in range(SLOW_WRITES):
+                    self.broker.logs.write_stalled(health, self.broker.loop.time())
+
+    def may_lose(self, generation: int) -> bool:
+        return generation <= self.generation_lost
 
     def config(self) -> BrokerConfig:
         values: dict[str, Any] = {
@@ -103,9 +125,24 @@ class BrokerLives:
                 self.machine.crash(kind)
             await asyncio.sleep(QUIET_SECONDS)  # what is under way arrives, and was answered by the dead broker
             self.history.add(Crashed(loses_suffix=kind == "power" and not self.synced))
+            if kind == "power" and not self.synced:
+                self.generation_lost = self.generation
             disk.crash_at(1 << 60, kind)
+            disk.capacity_bytes = None
             self.start_broker()
+            await self.until_done(self.note_leader_epochs)
             await asyncio.sleep(self.chance.uniform(0.0, 2.0))
+
+    async def note_leader_epochs(self, client: WireClient) -> bool:
+        """Whoever led before the crash is told apart from who leads now."""
+        answer = await client.metadata([TOPIC])
+        if any(part.error_code is not ErrorCode.none for part in answer.topics[0].partitions):
+            return False
+        for part in answer.topics[0].partitions:
+            before = self.leader_epochs.get(part.partition_index, -1)
+            assert part.leader_epoch > before, f"partition {part.partition_index} is led in epoch {before} again"
+            self.leader_epochs[part.partition_index] = part.leader_epoch
+        return len(answer.topics[0].partitions) == PARTITIONS
 
     # The clients
 
@@ -113,6 +150,12 @@ class BrokerLives:
         await self.until_done(self.create_topic)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.cause_crashes())
+            group.create_task(broker_actors.cause_faults(self, BROKER, CLIENT))
+            group.create_task(broker_actors.commit_offsets(self, TOPIC))
+            group.create_task(broker_actors.come_and_go(self))
+            group.create_task(broker_actors.delete_records(self, TOPIC, 1))
+            for number in range(2):
+                group.create_task(broker_actors.be_a_member(self, f"member-{number}"))
             producers = [group.create_task(self.produce(number)) for number in range(PRODUCERS)]
             consumers = [group.create_task(self.consume(f"consumer-{p}", p)) for p in range(PARTITIONS)]
             await asyncio.wait(producers)
@@ -131,6 +174,14 @@ class BrokerLives:
             except RETRIED:
                 pass
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def committed(self, client: WireClient, group: str, topic: str) -> int:
+        return await committed(client, 0, group, topic)
+
+    async def fetch(
+        self, client: WireClient, topic: str, partition: int, position: int
+    ) -> list[tuple[int, str]] | None:
+        return await fetch(client, partition, position, topic)
 
     async def create_topic(self, client: WireClient) -> bool:
         response = await client.create_topics({TOPIC: PARTITIONS}, configs={"segment.bytes": "1048576"})
@@ -177,6 +228,7 @@ class BrokerLives:
             self.history.add(Sought(reader, place, start), Polled(reader, place, tuple(records)))
             self.history.add(CaughtUp(reader, place), Final(place, start, tuple(records)))
             self.history.add(CommittedRead(GROUP, place, await committed(client, partition)))
+        self.history.add(CommittedRead("committer", (TOPIC, 0), await committed(client, 0, "committer")))
         return True
 
 
@@ -207,8 +259,25 @@ class IdempotentProducer:
         data = encode_batch(
             records, producer_id=self.producer_id, producer_epoch=self.epoch, base_sequence=self.sequence
         )
+        if self.lives.chance.random() < TWICE_CHANCE:
+            self.tries += 1
+            return self.settle(await self.produce_twice(client, data))
         answer = await client.produce(TOPIC, self.partition, data, timeout=REQUEST_SECONDS)
         return self.settle(answer)
+
+    async def produce_twice(self, client: WireClient, data: bytes) -> Any:
+        """An impatient producer sends the batch again over another connection; either answer is a promise."""
+        async with await WireClient.connect(BROKER, PORT) as other:
+            attempts = [
+                asyncio.ensure_future(each.produce(TOPIC, self.partition, data, timeout=REQUEST_SECONDS))
+                for each in (client, other)
+            ]
+            try:
+                return await next(asyncio.as_completed(attempts))
+            finally:
+                for attempt in attempts:
+                    attempt.cancel()
+                await asyncio.gather(*attempts, return_exceptions=True)
 
     def settle(self, answer: Any) -> bool:
         """Whether the batch is done with."""
@@ -264,24 +333,33 @@ class Consumer:
             history.add(CommitRefused(GROUP, place, self.position))
 
 
-async def fetch(client: WireClient, partition: int, position: int) -> list[tuple[int, str]] | None:
+async def fetch(client: WireClient, partition: int, position: int, topic: str = TOPIC) -> list[tuple[int, str]] | None:
     """Records from the position on; None when it is out of range. Raises ConnectionError for what is to be retried."""
-    answer = await client.fetch(TOPIC, partition, position, max_wait_ms=200, timeout=REQUEST_SECONDS)
+    ahead = asyncio.ensure_future(client.fetch(topic, partition, position, max_wait_ms=0, timeout=REQUEST_SECONDS))
+    try:
+        answer = await client.fetch(topic, partition, position, max_wait_ms=200, timeout=REQUEST_SECONDS)
+    finally:
+        await asyncio.gather(ahead, return_exceptions=True)
+    answer = ahead.result() if ahead.result().records else answer
     if answer.error_code is ErrorCode.offset_out_of_range:
         return None
     if answer.error_code is not ErrorCode.none:
         raise ConnectionError(answer.error_code.name)
     view = memoryview(answer.records or b"")
+    for at, header in batches(view):
+        assert crc_is_valid(view, at, header), f"the batch at offset {header.base_offset} was changed on its way"
     found = [record for at, header in batches(view) for record in decode_batch(view[at : at + header.size])]
     return [(record.offset, (record.value or b"").decode()) for record in found if record.offset >= position]
 
 
-async def committed(client: WireClient, partition: int) -> int:
+async def committed(client: WireClient, partition: int, group: str = GROUP, topic: str = TOPIC) -> int:
     """The group's offset, -1 for none. Raises ConnectionError while there is no coordinator."""
-    coordinator = await client.find_coordinator(GROUP)
+    coordinator = await client.find_coordinator(group)
     if coordinator.error_code is not ErrorCode.none:
         raise ConnectionError(coordinator.error_code.name)
-    answer = await client.committed_offset(GROUP, TOPIC, partition)
+    if not topic:
+        return -1
+    answer = await client.committed_offset(group, topic, partition)
     errors = [answer.error_code, *(part.error_code for topic in answer.topics for part in topic.partitions)]
     if any(error is not ErrorCode.none for error in errors):
         raise ConnectionError(str(errors))
