@@ -32,6 +32,9 @@ FIRST_FLEXIBLE = 9
 FIRST_WITH_TOPIC_IDS = 13
 FIRST_WITH_LEADERS = 10
 
+PARTITIONS_MAX = 10_000
+"""Of one request, topics counted too. More than producers fill with batches; few enough to be served in one go."""
+
 TopicKey = str | UUID
 """A topic's name, or its id from version 13 on."""
 
@@ -126,21 +129,32 @@ def _read_any(view: memoryview, position: int, end: int, version: int) -> Produc
     acks, timeout_ms = _ACKS_TIMEOUT.unpack_from(view, position)
     count, position = read_array(view, after, end, flexible, 3)
     topics: list[tuple[TopicKey, list[PartitionData]]] = []
+    left = _left_of(PARTITIONS_MAX, count)
     for _ in range(count):
         key: TopicKey
         if version >= FIRST_WITH_TOPIC_IDS:
             key, position = read_uuid(view, position, end)
         else:
             key, position = read_string(view, position, end, flexible)
-        partitions, position = _read_partitions(view, position, end, flexible)
+        partitions, position = _read_partitions(view, position, end, flexible, left)
+        left -= len(partitions)
         topics.append((key, partitions))
     if flexible:
         skip_tagged_fields(view, position, end)
     return ProduceRequest(transactional_id, acks, timeout_ms, topics)
 
 
-def _read_partitions(view: memoryview, position: int, end: int, flexible: bool) -> tuple[list[PartitionData], int]:
+def _left_of(allowed: int, count: int) -> int:
+    if count > allowed:
+        raise MalformedRequestError(f"a produce request for more than {PARTITIONS_MAX} partitions")
+    return allowed - count
+
+
+def _read_partitions(
+    view: memoryview, position: int, end: int, flexible: bool, allowed: int
+) -> tuple[list[PartitionData], int]:
     count, position = read_array(view, position, end, flexible, 6)
+    _left_of(allowed, count)
     partitions = []
     for _ in range(count):
         after = checked_end(position, _INDEX.size, end)
