@@ -19,6 +19,7 @@ from odradek.cluster.records import Endpoint
 from odradek.config import BrokerConfig, Listener, TopicConfig
 from odradek.groups.coordinator import GroupCoordinator
 from odradek.host import Host
+from odradek.log.errors import DirectoryFailedError
 from odradek.log.manager import LogManager
 from odradek.log.settings import LogSettings
 from odradek.metastore.store import MetadataStore
@@ -68,6 +69,7 @@ class Broker:
         self.is_serving = False
         """Clients are served (what /readyz says)."""
         self.logs = LogManager(host, loop, log_settings(config), TopicConfig.of(config, {}))
+        self.logs.on_failed = self._directory_failed
         self.recompression = asyncio.Lock()
         """Held while a batch is compressed anew: one at a time, as each may expand to many times its size."""
         self.fetch_sessions = FetchSessions(config.get("max.incremental.fetch.session.cache.slots"), host.random)
@@ -155,6 +157,13 @@ class Broker:
             self.cluster_name,
             directory_id=str(self.logs.directory_id),
         )
+
+    def _directory_failed(self, _: str) -> None:
+        """One failed log directory takes its partitions offline; without any, there is nothing left to serve."""
+        if not self._is_started or self.failed.done():
+            return
+        if all(health.is_failed for health in self.logs.healths.values()):
+            self.failed.set_result(DirectoryFailedError("every log directory is offline"))
 
     def _on_metadata(self, delta: ImageDelta) -> None:
         self.replicas.apply(delta)
