@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from odradek.broker.buffers import RECEIVE_SIZE
-from odradek.broker.connection import REQUESTS_IN_FLIGHT_MAX, UNSENT_BYTES_MAX
+from odradek.broker.connection import EXACT_MIN, REQUESTS_IN_FLIGHT_MAX, UNSENT_BYTES_MAX
 from tests.broker.frames import FrameClient, frame, order, serving, until
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -150,6 +150,23 @@ def test_a_client_that_does_not_read_is_not_served_any_further(run: Run) -> None
             for mark in marks:
                 assert await client.receive() == mark * size
             await until(lambda: sum(each.startswith(b"pooled") for each in server.begun) == 20)
+
+    run(script())
+
+
+def test_a_burst_that_nobody_reads_holds_little_more_than_what_is_unsent(run: Run) -> None:
+    """What the kernel has taken is reclaimed within the burst, not after it."""
+
+    async def script() -> None:
+        async with serving() as server:
+            before = server.connections.pool.lent_bytes
+            client = await server.connect()
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            client.send(*(order("pooled", 1_000_000) for _ in range(20)))
+            (connection,) = server.connections._open
+            await until(lambda: connection.is_writing_paused)
+            unsent = connection.transport.get_write_buffer_size()
+            assert server.connections.pool.lent_bytes - before <= unsent + 2 * RECEIVE_SIZE + EXACT_MIN
 
     run(script())
 

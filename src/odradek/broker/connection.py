@@ -202,8 +202,6 @@ class Connection(asyncio.BufferedProtocol):
 
     def _serve(self, view: memoryview, position: int, end: int) -> int:
         """Serve the whole frames there and write their responses; where the first frame not served begins."""
-        if self._lent:
-            self.reclaim()
         responses: list[bytes | PooledResponse] = []
         self.is_serving = True
         try:
@@ -231,6 +229,8 @@ class Connection(asyncio.BufferedProtocol):
             after = start + size
             if after > end or ((queue or self.is_writing_paused) and self._is_blocked(view, start)):
                 break
+            if self._lent:
+                self.reclaim()
             response = serve(self, view, start, after)
             position = after
             if type(response) is bytes and not queue:
