@@ -15,11 +15,13 @@ from uuid import UUID
 from odradek.wire.errors import MalformedRequestError
 from odradek.wire.primitives import (
     INT32,
+    UUID_SIZE,
     checked_end,
     read_array,
     read_array_size,
     read_nullable_string,
     read_string,
+    read_unsigned_varint,
     read_uuid,
     skip_tagged_fields,
     write_array_size,
@@ -41,6 +43,8 @@ TopicKey = str | UUID
 _ACKS_TIMEOUT = Struct(">hi")
 _LEGACY_START = Struct(">hhiih")
 _LEGACY_PARTITION = Struct(">iii")
+_FLEXIBLE_START = Struct(">bhibB")
+_FLEXIBLE_PARTITION = Struct(">bi")
 _INDEX = Struct(">i")
 
 _LEGACY_ONE = Struct(">iiih")
@@ -97,9 +101,9 @@ def read_request(view: memoryview, position: int, end: int, version: int) -> Pro
     """The body in view[position:end]. Raises MalformedRequestError."""
     if version < FIRST_FLEXIBLE:
         request = _read_one_legacy(view, position, end)
-        if request is not None:
-            return request
-    return _read_any(view, position, end, version)
+    else:
+        request = _read_one_flexible(view, position, end, version)
+    return _read_any(view, position, end, version) if request is None else request
 
 
 def _read_one_legacy(view: memoryview, position: int, end: int) -> ProduceRequest | None:
@@ -120,6 +124,32 @@ def _read_one_legacy(view: memoryview, position: int, end: int) -> ProduceReques
     except UnicodeDecodeError:
         return None
     return ProduceRequest(None, acks, timeout_ms, [(name, [PartitionData(index, view[records:end])])])
+
+
+def _read_one_flexible(view: memoryview, position: int, end: int, version: int) -> ProduceRequest | None:
+    """As `_read_one_legacy`, also None for a name of more than 126 bytes and for tagged fields."""
+    start = position + _FLEXIBLE_START.size
+    if start + UUID_SIZE + _FLEXIBLE_PARTITION.size > end:
+        return None
+    no_id, acks, timeout_ms, topic_count, name_size = _FLEXIBLE_START.unpack_from(view, position)
+    has_topic_id = version >= FIRST_WITH_TOPIC_IDS
+    if has_topic_id:
+        start, name_size = start - 1, UUID_SIZE + 1
+    partition = start + name_size - 1
+    records = partition + _FLEXIBLE_PARTITION.size
+    if no_id or topic_count != 2 or not 1 <= name_size < 0x80 or records > end:
+        return None
+    partition_count, index = _FLEXIBLE_PARTITION.unpack_from(view, partition)
+    size, records = read_unsigned_varint(view, records, end)
+    after = records + size - 1
+    if partition_count != 2 or size == 0 or after + 3 != end or view[after] or view[after + 1] or view[after + 2]:
+        return None
+    key: TopicKey
+    try:
+        key = UUID(bytes=bytes(view[start:partition])) if has_topic_id else str(view[start:partition], "utf-8")
+    except UnicodeDecodeError:
+        return None
+    return ProduceRequest(None, acks, timeout_ms, [(key, [PartitionData(index, view[records:after])])])
 
 
 def _read_any(view: memoryview, position: int, end: int, version: int) -> ProduceRequest:
