@@ -5,11 +5,12 @@ simulated one lives in `odradek.simulation`. This package imports nothing of Odr
 """
 
 from odradek.host.clock import Clock, SystemClock
-from odradek.host.files import NOWAIT, FileStat, FileSystem, SpaceStat, write_atomically
+from odradek.host.files import NOWAIT, WOULD_WAIT, FileStat, FileSystem, SpaceStat, write_atomically
 from odradek.host.host import Host
 
 __all__ = [
     "NOWAIT",
+    "WOULD_WAIT",
     "Clock",
     "FileStat",
     "FileSystem",

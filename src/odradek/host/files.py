@@ -6,6 +6,7 @@ may block: on the event loop only `pwritev` (page cache), `preadv` with NOWAIT a
 just made are allowed; everything else goes through `loop.run_in_executor`.
 """
 
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from typing import Protocol
 Buffer = bytes | bytearray | memoryview
 
 NOWAIT = getattr(os, "RWF_NOWAIT", 0)
-"""Flag of `preadv`: answer short, or raise BlockingIOError, rather than wait for the disk."""
+"""Flag of `preadv`: answer short, or raise an error of WOULD_WAIT, rather than wait for the disk."""
+
+WOULD_WAIT = frozenset({errno.EAGAIN, errno.EOPNOTSUPP})
+"""What `preadv` with NOWAIT answers where it had to wait; some file systems (tmpfs) do not know NOWAIT at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class FileSystem(Protocol):
     def close(self, fd: int) -> None: ...
 
     def preadv(self, fd: int, buffers: Sequence[bytearray | memoryview], offset: int, flags: int = 0) -> int:
-        """Bytes read, 0 at the end of the file. With NOWAIT may be short or raise BlockingIOError."""
+        """Bytes read, 0 at the end of the file. With NOWAIT may be short or raise OSError of WOULD_WAIT."""
         ...
 
     def pwritev(self, fd: int, buffers: Sequence[Buffer], offset: int) -> int:

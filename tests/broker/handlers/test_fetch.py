@@ -323,7 +323,7 @@ class ColdFiles(PosixFiles):
             raise OSError(errno.EIO, "Input/output error")
         if self.is_cold and flags:
             if self.random.random() < 0.4:
-                raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+                raise OSError(self.random.choice((errno.EAGAIN, errno.EOPNOTSUPP)), "not without waiting")
             (buffer,) = buffers
             return PosixFiles.preadv(fd, [memoryview(buffer)[: self.random.randint(1, len(buffer))]], offset, flags)
         return PosixFiles.preadv(fd, buffers, offset, flags)

@@ -9,7 +9,7 @@ from kio.schema.errors import ErrorCode
 from odradek.broker.delayed import PooledResponse
 from odradek.broker.handlers.current_leader import current_leader
 from odradek.broker.handlers.fetch_plan import FetchPlan, PlannedRead
-from odradek.host import NOWAIT, FileSystem
+from odradek.host import NOWAIT, WOULD_WAIT, FileSystem
 from odradek.wire.fetch import FIRST_WITH_ENDPOINTS, Layout, assemble
 from odradek.wire.produce import NodeEndpoint, TopicKey
 
@@ -103,9 +103,9 @@ class FetchResponse:
                     read.position + self._filled,
                     NOWAIT,
                 )
-            except BlockingIOError:
-                return False
             except OSError as error:
+                if error.errno in WOULD_WAIT:
+                    return False
                 self._fail(planned, error)
                 continue
             copied += count
