@@ -14,7 +14,7 @@ from odradek.cluster.results import NewPartitions, NewTopic
 from odradek.metastore.limits import Limits
 from odradek.metastore.memory import Fault, Faults, MemoryServer, MemoryStore
 from odradek.metastore.sqlite import SqliteStore
-from odradek.metastore.store import Compare, Operation, TxnResult
+from odradek.metastore.store import Compare, Operation, StoreFull, TxnResult
 from tests.cluster.clusters import kill, new_cluster, play, start, until
 
 SMALL = Limits(max_operations=8)
@@ -34,6 +34,45 @@ def test_a_topic_is_there_when_the_answer_is(limits: Limits, partitions: int) ->
         assert topic.configs == {"retention.ms": "5"}
         assert all(cluster.leads(topic, index) for index in range(partitions))
         assert cluster.image.intents == {}
+        await cluster.stop()
+
+    play(scenario)
+
+
+class FullStore(MemoryStore):
+    """Takes nothing while it is full."""
+
+    is_full = False
+
+    async def txn(
+        self,
+        when: Sequence[Compare],
+        then: Sequence[Operation],
+        otherwise: Sequence[Operation] = (),
+        *,
+        timeout: float,
+    ) -> TxnResult:
+        if self.is_full:
+            raise StoreFull("no space left")
+        return await super().txn(when, then, otherwise, timeout=timeout)
+
+
+def test_a_full_metadata_store_is_said_at_once_and_nothing_is_changed() -> None:
+    async def scenario() -> None:
+        store = FullStore(MemoryServer())
+        cluster = new_cluster(store)
+        await cluster.start(proven_epoch=-1)
+        await cluster.create_topics([NewTopic("there", 1, 1)])
+        store.is_full = True
+        (created,) = await cluster.create_topics([NewTopic("new", 1, 1)])
+        (grown,) = await cluster.create_partitions([NewPartitions("there", 2)])
+        (deleted,) = await cluster.delete_topics(["there"])
+        refused = [(each.error, each.message) for each in (created, grown, deleted)]
+        assert refused == [(ErrorCode.kafka_storage_error, "no space left.")] * 3
+        assert list(cluster.image.topics) == ["there"]
+        store.is_full = False
+        (created,) = await cluster.create_topics([NewTopic("new", 1, 1)])
+        assert created.error is ErrorCode.none
         await cluster.stop()
 
     play(scenario)

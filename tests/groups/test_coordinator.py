@@ -8,6 +8,7 @@ from kio.schema.errors import ErrorCode
 
 from odradek.groups.records import CommittedOffset, GroupKey, OffsetKey, group_key, offset_key, read_key
 from odradek.groups.settings import OFFSETS_TOPIC
+from odradek.groups.topic import CREATION_WAIT_S
 from odradek.groups.vocabulary import JoinRequest, JoinResult, LeavingMember, SyncRequest, SyncResult
 from odradek.log.errors import DirectoryFailedError, DiskFullError
 from odradek.wire.record_codec import Record, encode_batch
@@ -487,6 +488,21 @@ def test_the_internal_topic_is_made_once_for_all_who_ask() -> None:
         }
 
     GroupWorld(offsets_topic_num_partitions=7).run(scenario)
+
+
+def test_a_request_does_not_wait_long_for_a_topic_that_takes_long_to_make() -> None:
+    """Fetches behind it on its connection would wait as well."""
+
+    async def scenario(world: GroupWorld) -> None:
+        world.cluster.delete(OFFSETS_TOPIC)
+        world.cluster.creation_s = 2.5 * CREATION_WAIT_S
+        assert not await world.groups.topic.ensure()
+        assert world.cluster.created == []
+        while not await world.groups.topic.ensure():
+            assert world.cluster.created == []
+        assert len(world.cluster.created) == 1
+
+    GroupWorld().run(scenario)
 
 
 def test_a_topic_that_cannot_be_made_now_is_tried_again_at_the_next_request() -> None:

@@ -24,6 +24,7 @@ from odradek.metastore.store import (
     NotApplied,
     Operation,
     Put,
+    StoreFull,
     StoreRegressed,
     Target,
 )
@@ -183,7 +184,7 @@ def test_a_full_disk_refuses_and_the_store_goes_on_when_there_is_space(path: str
         assert connection is not None
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count={pages}")
-        with pytest.raises(NotApplied, match="full"):
+        with pytest.raises(StoreFull, match="full"):
             await txn(store, Put(b"large", b"x" * 1_000_000))
         assert await values(store) == {b"kept": b"1"}
         connection.execute("PRAGMA max_page_count=1000000")

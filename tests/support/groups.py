@@ -112,6 +112,7 @@ class MemoryCluster:
         self.image = ClusterImage(revision=1, brokers=MappingProxyType({1: broker}))
         self.created: list[NewTopic] = []
         self.creation = ErrorCode.none
+        self.creation_s = 0.001
         self.callbacks: list[Callable[[ImageDelta], None]] = []
 
     def subscribe(self, callback: Callable[[ImageDelta], None]) -> None:
@@ -119,7 +120,7 @@ class MemoryCluster:
 
     async def create_topics(self, topics: Sequence[NewTopic], *, validate_only: bool = False) -> Sequence[TopicResult]:
         assert not validate_only
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(self.creation_s)
         self.created += topics
         if self.creation is ErrorCode.none:
             for topic in topics:

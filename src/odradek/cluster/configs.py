@@ -9,7 +9,7 @@ from odradek.cluster.image import ClusterImage
 from odradek.cluster.image_feed import ImageFeed
 from odradek.cluster.keys import Keys
 from odradek.cluster.records import ConfigRecord
-from odradek.cluster.results import ConfigChange, ConfigResult, MetadataUnavailable, Refusal, refusal
+from odradek.cluster.results import ConfigChange, ConfigResult, MetadataUnavailable, Refusal, refusal, unavailable
 from odradek.cluster.writer import Writer, unchanged
 from odradek.config import BrokerConfig
 from odradek.metastore.store import Compare, LimitExceeded, Put, Revision
@@ -54,8 +54,9 @@ class Configs:
                 revision = await self._write(key, self._comparisons(image, resource_type, name), planned)
             except LimitExceeded as error:
                 return ConfigResult(ErrorCode.invalid_config, str(error))
-            except MetadataUnavailable:
-                break
+            except MetadataUnavailable as error:
+                refused = unavailable(error)
+                return ConfigResult(refused.error, refused.message)
             if revision is not None:
                 return ConfigResult()
         timed_out = refusal(ErrorCode.request_timed_out)

@@ -37,6 +37,17 @@ class MetadataUnavailable(Exception):
     """The metadata store did not take the change in time; the caller may try again."""
 
 
+class MetadataFull(MetadataUnavailable):
+    """The metadata store has no space left; the message says so to whoever asked."""
+
+
+def unavailable(error: MetadataUnavailable) -> Refusal:
+    """What a client is told: that its request timed out, or that the disk is full."""
+    if isinstance(error, MetadataFull):
+        return Refusal(ErrorCode.kafka_storage_error, f"{error}.")
+    return refusal(ErrorCode.request_timed_out)
+
+
 class ClusterStartError(Exception):
     """The broker cannot take part; the message is one line for the operator."""
 

@@ -24,6 +24,7 @@ from odradek.cluster.results import (
     Refusal,
     TopicResult,
     refusal,
+    unavailable,
 )
 from odradek.cluster.topic_plans import (
     MAX_PARTITIONS_PER_REQUEST,
@@ -101,7 +102,7 @@ class Topics:
             return await self._create_planned(topic, plan, validate_only)
         except MetadataUnavailable as error:
             log.warning("Topic %s may or may not have been created: %s", topic.name, error)
-            return TopicResult(topic.name, *_timed_out())
+            return TopicResult(topic.name, *_unavailable(error))
 
     async def _create_planned(self, topic: NewTopic, plan: TopicPlan | Refusal, validate_only: bool) -> TopicResult:
         for _ in range(RACES_MAX):
@@ -171,7 +172,7 @@ class Topics:
                 return await self._grow_alone(growth, validate_only)
             except MetadataUnavailable as error:
                 log.warning("Topic %s may or may not have grown: %s", growth.name, error)
-                return PartitionsResult(growth.name, *_timed_out())
+                return PartitionsResult(growth.name, *_unavailable(error))
 
     async def _grow_alone(self, growth: NewPartitions, validate_only: bool) -> PartitionsResult:
         for _ in range(RACES_MAX):
@@ -211,8 +212,8 @@ class Topics:
                 await self._catch_up(self._keys.topic(topic.name))
         except MetadataUnavailable as error:
             log.warning("Topic %s may or may not have been deleted: %s", wanted, error)
-        name, topic_id = (wanted, ZERO_UUID) if isinstance(wanted, str) else (None, wanted)
-        return DeleteResult(name, topic_id, *_timed_out())
+            return _not_deleted(wanted, *_unavailable(error))
+        return _not_deleted(wanted, *_timed_out())
 
     def _find(self, wanted: str | UUID) -> TopicImage | DeleteResult:
         image = self._feed.image
@@ -248,6 +249,16 @@ def _created(plan: TopicPlan, topic_id: UUID) -> TopicResult:
         replication_factor=len(plan.partitions[0].replicas),
         configs=plan.configs,
     )
+
+
+def _not_deleted(wanted: str | UUID, error: ErrorCode, message: str | None) -> DeleteResult:
+    name, topic_id = (wanted, ZERO_UUID) if isinstance(wanted, str) else (None, wanted)
+    return DeleteResult(name, topic_id, error, message)
+
+
+def _unavailable(error: MetadataUnavailable) -> tuple[ErrorCode, str | None]:
+    refused = unavailable(error)
+    return refused.error, refused.message
 
 
 def _timed_out() -> tuple[ErrorCode, str | None]:

@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 
-from odradek.cluster.results import MetadataUnavailable
+from odradek.cluster.results import MetadataFull, MetadataUnavailable
 from odradek.metastore.store import (
     KV,
     Compare,
@@ -18,6 +18,7 @@ from odradek.metastore.store import (
     OutcomeUnknown,
     Put,
     Revision,
+    StoreFull,
     Target,
 )
 
@@ -45,7 +46,10 @@ class Writer:
         return f"{self._random.getrandbits(64):016x}"
 
     async def commit(self, when: Sequence[Compare], then: Sequence[Operation]) -> Revision | None:
-        """The revision it was applied at; None when the comparisons failed. Raises MetadataUnavailable, LeaseLost."""
+        """The revision it was applied at; None when the comparisons failed. Raises MetadataUnavailable, LeaseLost.
+
+        MetadataFull comes at once: who asked should hear of a full disk rather than wait.
+        """
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         is_uncertain = False
         for attempt in range(1_000_000):
@@ -56,6 +60,8 @@ class Writer:
                 return await self._find_own(then) if is_uncertain else None
             except OutcomeUnknown as error:
                 is_uncertain, problem = True, error
+            except StoreFull as error:
+                raise MetadataFull(str(error)) from error
             except NotApplied as error:
                 problem = error  # type: ignore[assignment]
             await self._back_off(attempt, deadline, problem)

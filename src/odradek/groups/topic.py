@@ -13,6 +13,9 @@ from odradek.groups.settings import OFFSETS_TOPIC, CoordinatorSettings
 
 logger = logging.getLogger(__name__)
 
+CREATION_WAIT_S = 1.0
+"""How long one request waits for the topic: those behind it on its connection, fetches among them, wait as well."""
+
 
 class TopicCreator(Protocol):
     """What is asked of `cluster.Cluster`."""
@@ -34,13 +37,15 @@ class OffsetsTopic:
         self._creating: asyncio.Task[bool] | None = None
 
     async def ensure(self) -> bool:
-        """Whether the topic exists now. False: it could not be made at present, and the caller may ask again."""
+        """Whether the topic exists now. False: it could not be made so far, and the caller may ask again."""
         if OFFSETS_TOPIC in self._cluster.image.topics:
             return True
         if self._creating is None:
             self._creating = asyncio.get_running_loop().create_task(self._create())
             self._creating.add_done_callback(self._created)
-        return await asyncio.shield(self._creating)
+        creating = self._creating
+        await asyncio.wait([creating], timeout=CREATION_WAIT_S)
+        return creating.done() and creating.result()
 
     async def _create(self) -> bool:
         try:

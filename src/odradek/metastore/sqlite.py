@@ -27,12 +27,13 @@ from odradek.metastore.store import (
     Progress,
     Revision,
     RevisionBatch,
+    StoreFull,
     StoreInfo,
     StoreRegressed,
     TxnResult,
 )
 
-NOTHING_WRITTEN = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_NOMEM)
+NOTHING_WRITTEN = (sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_NOMEM)
 """Errors after which SQLite has certainly rolled back; whoever asked may try again."""
 
 
@@ -58,6 +59,8 @@ class _SqliteJournal:
         try:
             write_group(self._connection, group)
         except sqlite3.Error as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise StoreFull(f"no space left for the metadata store: {error}") from error
             if error.sqlite_errorcode in NOTHING_WRITTEN:
                 raise NotApplied(f"the metadata store cannot be written: {error}") from error
             raise JournalFailed(str(error)) from error

@@ -134,6 +134,10 @@ class NotApplied(StoreError):
     """The transaction was certainly not applied (no leader, refused, timed out before sending)."""
 
 
+class StoreFull(NotApplied):
+    """Refused for want of space: repeating it helps only once somebody has made room."""
+
+
 class OutcomeUnknown(StoreError):
     """The reply was lost: settle it by repeating the identical compare-and-swap, which carries its `op_id`."""
 
