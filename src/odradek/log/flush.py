@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from odradek.host.files import FileSystem, write_atomically
 from odradek.log import epoch_cache
 from odradek.log.descriptors import Handle
-from odradek.log.errors import DirectoryFailedError, disk_error
+from odradek.log.errors import DirectoryFailedError, DiskFullError, disk_error
 from odradek.log.paths import LEADER_EPOCH_FILE
 from odradek.log.segment import Segment
 
@@ -41,14 +41,28 @@ def run(
     fds: tuple[int, ...],
     directories: tuple[str, ...],
     replacements: tuple[tuple[str, bytes], ...] = (),
-) -> None:
-    """Do it. Blocks; runs in the executor. Raises OSError: then nothing is known about what was stored."""
-    for path, content in replacements:
-        write_atomically(files, path, content)
+) -> bool:
+    """Do it; False when the disk is too full for the replacements. Blocks; runs in the executor.
+
+    Raises OSError: then nothing is known about what was stored.
+    """
+    replaced = _replace(files, replacements)
     for fd in fds:
         files.datasync(fd)
     for directory in directories:
         files.sync_directory(directory)
+    return replaced
+
+
+def _replace(files: FileSystem, replacements: tuple[tuple[str, bytes], ...]) -> bool:
+    for path, content in replacements:
+        try:
+            write_atomically(files, path, content)
+        except OSError as error:
+            if not isinstance(disk_error(error, path), DiskFullError):
+                raise
+            return False
+    return True
 
 
 def begin(log: "LogState", everything: bool | None) -> FlushJob | None:
@@ -91,17 +105,19 @@ def begin(log: "LogState", everything: bool | None) -> FlushJob | None:
     return job
 
 
-def finish(log: "LogState", job: FlushJob) -> None:
+def finish(log: "LogState", job: FlushJob, *, replaced: bool) -> None:
     """As `Log.finish_flush`."""
     release(job)
     for handle, segment, size in job.handles:
         if segment is None or segment.size == size:
             handle.dirty = False
+    if not replaced:
+        log.epochs.changed = True
     if job.generation != log.generation:
         return  # What was cut meanwhile moved the offsets itself; the next flush covers the rest.
     log.flushed_offset = max(log.flushed_offset, job.end_offset)
     log.durable_base_offset = max(log.durable_base_offset, job.base_offset)
-    if job.everything:
+    if job.everything and replaced:
         log.recovery_point = max(log.recovery_point, job.end_offset)
         log.recovery_point_bytes = 0
         log.reads = None

@@ -120,15 +120,15 @@ class Flusher:
         future = self._loop.run_in_executor(None, sync_all, self._files, tasks)
         future.add_done_callback(partial(self._finish, started))
 
-    def _finish(self, started: Started, future: asyncio.Future[tuple[OSError | None, ...]]) -> None:
+    def _finish(self, started: Started, future: asyncio.Future[tuple[OSError | bool, ...]]) -> None:
         self._active -= 1
-        for (log, job), error in zip(started, future.result(), strict=True):
+        for (log, job), outcome in zip(started, future.result(), strict=True):
             del self._running[log]
-            if error is not None:
+            if isinstance(outcome, OSError):
                 log.fail_flush(job)
-                self._fail(log, error)
+                self._fail(log, outcome)
                 continue
-            log.finish_flush(job)
+            log.finish_flush(job, replaced=outcome)
             self._on_flushed(log)
             if (again := self._again.pop(log, None)) is not None:
                 self._queue[log] = again
@@ -158,14 +158,13 @@ class Flusher:
                 waiter.set_exception(error)
 
 
-def sync_all(files: FileSystem, tasks: tuple[SyncTask, ...]) -> tuple[OSError | None, ...]:
-    """For each task None, or the error that ended it. Runs in the executor."""
+def sync_all(files: FileSystem, tasks: tuple[SyncTask, ...]) -> tuple[OSError | bool, ...]:
+    """For each task what `run` said, or the error that ended it. Runs in the executor."""
     return tuple(_sync(files, task) for task in tasks)
 
 
-def _sync(files: FileSystem, task: SyncTask) -> OSError | None:
+def _sync(files: FileSystem, task: SyncTask) -> OSError | bool:
     try:
-        run(files, *task)
+        return run(files, *task)
     except OSError as error:
         return error
-    return None

@@ -291,9 +291,9 @@ class Log(LogState):
         """
         return flush.begin(self, everything)
 
-    def finish_flush(self, job: FlushJob) -> None:
-        """The job succeeded."""
-        flush.finish(self, job)
+    def finish_flush(self, job: FlushJob, *, replaced: bool = True) -> None:
+        """The job succeeded; `replaced` is what `flush.run` said."""
+        flush.finish(self, job, replaced=replaced)
 
     def fail_flush(self, job: FlushJob) -> None:
         """The job failed: nothing moves, and the log must not be flushed again."""
