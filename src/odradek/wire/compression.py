@@ -58,6 +58,8 @@ def decompress(codec: int, blob: Buffer, size_max: int = DECOMPRESSED_SIZE_MAX) 
             return _decompress_snappy(bytes(blob), size_max)
         if codec in _CODECS:
             return _decompress(codec, bytes(blob), size_max)
+    except InvalidBatchError:
+        raise
     except (cramjam.DecompressionError, ValueError, OverflowError) as error:
         raise InvalidBatchError(f"the compressed records are corrupt: {error}") from error
     raise InvalidBatchError(f"compression codec {codec} is unknown")
@@ -66,16 +68,22 @@ def decompress(codec: int, blob: Buffer, size_max: int = DECOMPRESSED_SIZE_MAX) 
 def _decompress(codec: int, blob: bytes, size_max: int) -> memoryview:
     """Into a buffer that is doubled while it is too small, so that memory follows what is there, up to the bound."""
     size = min(max(4 * len(blob), _FIRST_GUESS_MIN), size_max)
-    while True:
-        output = bytearray(size)
-        try:
-            return memoryview(output)[: _CODECS[codec].decompress_into(blob, output)]
-        except cramjam.DecompressionError as error:
-            if _OUTPUT_TOO_SMALL not in str(error):
-                raise
+    while (found := _decompress_into(codec, blob, size)) is None:
         if size == size_max:
             raise InvalidBatchError(f"the compressed records hold more than {size_max} bytes")
         size = min(2 * size, size_max)
+    return found
+
+
+def _decompress_into(codec: int, blob: bytes, size: int) -> memoryview | None:
+    """None when `size` bytes are too few; that buffer is gone before the next one is made."""
+    output = bytearray(size)
+    try:
+        return memoryview(output)[: _CODECS[codec].decompress_into(blob, output)]
+    except cramjam.DecompressionError as error:
+        if _OUTPUT_TOO_SMALL not in str(error):
+            raise
+        return None
 
 
 def _compress_snappy(blob: Buffer) -> bytes:
