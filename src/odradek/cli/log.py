@@ -1,11 +1,11 @@
-"""`odradek log`: look into segment files and check them. Read-only; a broker may be running on them."""
+"""`odradek log`: look into segment files and check them, of a running broker too; repair those of a stopped one."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,10 @@ from odradek.cli.errors import CommandError
 from odradek.cli.output import plural, write_json, write_line
 from odradek.cli.session import Session
 
-app = group("Look into segment files and check them, without a broker.")
+if TYPE_CHECKING:
+    from odradek.cli.log_repair import RepairReport
+
+app = group("Look into segment files, check and repair them, without a broker.")
 
 
 @command(app)
@@ -70,3 +73,47 @@ def verify(
         write_line(f"{checked}: {'no problems' if not problems else plural(problems, 'problem')}")
     if problems:
         raise CommandError(f"{plural(problems, 'problem')} found")
+
+
+@command(app)
+def repair(
+    session: Session,
+    partitions: Annotated[
+        list[str] | None, typer.Argument(metavar="[TOPIC-PARTITION]...", help="Of all partitions only these.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Of a stopped broker (default: $ODRADEK_DATA_DIR, else as `odradek start`)."),
+    ] = None,
+    execute: Annotated[bool, typer.Option("--execute", help="Do it; without, only show what would be cut.")] = False,
+) -> None:
+    """Cut damaged partitions where they are still intact, so that they can be written again.
+
+    What is cut is kept beside the segment, in files that end in .damaged-OFFSET.
+    """
+    from odradek.broker.settings import default_data_directory
+    from odradek.cli.log_repair import repair_directory
+
+    directory = data_dir or Path(default_data_directory())
+    reports = []
+    for report in repair_directory(directory, partitions or [], execute=execute):
+        reports.append(report)
+        if not session.json:
+            _write_repair(report)
+    if session.json:
+        write_json({"executed": execute, "damaged": [report.as_json() for report in reports]})
+    elif not reports:
+        write_line(f"no damage in {directory}: nothing to repair")
+    elif not execute:
+        write_line(f"nothing was changed: --execute cuts {plural(len(reports), 'partition')}")
+
+
+def _write_repair(report: RepairReport) -> None:
+    write_line(f"{report.partition}: {report.file}, position {report.position}: {report.reason}")
+    write_line(f"  intact below offset {report.intact_offset}")
+    lost = f"offsets {report.intact_offset} to at least {report.lost_end_offset - 1}, {report.lost_bytes:,} bytes"
+    if report.lost_end_offset <= report.intact_offset:
+        lost = f"everything from offset {report.intact_offset} on, {report.lost_bytes:,} bytes"
+    write_line(f"  lost: {lost}")
+    for path in report.kept:
+        write_line(f"  kept: {path}")

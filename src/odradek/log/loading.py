@@ -45,7 +45,7 @@ class OpenTask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DamagedPartition:
-    """Its directory, topic and partition, why it is not opened, and its offsets by checkpoint."""
+    """Its directory, topic and partition, what is wrong, and its offsets by checkpoint."""
 
     path: str
     place: checkpoints.TopicPartition
@@ -145,29 +145,20 @@ class LogLoader:
         """
         manager, key = self._manager, (task.key.topic_id, task.key.partition)
         if (other := manager.logs.get(key)) is not None:
-            if isinstance(opened, LogError) or (opened.log_end_offset and other.log_end_offset):
+            if isinstance(opened, LogError) or (_holds_anything(opened) and _holds_anything(other)):
                 raise DuplicateLogError(f"{task.path} and {other.directory} hold the same partition: remove one")
-            empty = other if opened.log_end_offset else opened
+            empty = other if _holds_anything(opened) else opened
             logger.warning("%s is empty and not used: another directory holds the partition", empty.directory)
             if empty is opened:
                 return
             manager.drop(other)
-        if isinstance(opened, DamagedLogError):
-            logger.error("%s is offline: %s", task.path, opened)
-            offsets = {
-                checkpoints.RECOVERY_POINT: task.recovery_point,
-                checkpoints.LOG_START_OFFSET: task.log_start_offset,
-                checkpoints.HIGH_WATERMARK: task.log_start_offset,
-            }
-            place = task.key.topic, task.key.partition
-            manager.damaged[key] = DamagedPartition(task.path, place, str(opened), offsets)
-        elif isinstance(opened, LogError):
+        if isinstance(opened, LogError):
             raise opened
-        else:
-            if opened.damage is not None:
-                logger.error("%s is read-only: %s", task.path, opened.damage)
-            hand_over(opened, manager.storage)
-            manager.adopt(opened)
+        if opened.damage is not None:
+            logger.error("%s is read-only until `odradek log repair`: %s", task.path, opened.damage)
+            manager.damaged[key] = _damaged_partition(task, opened.damage)
+        hand_over(opened, manager.storage)
+        manager.adopt(opened)
 
 
 class DuplicateLogError(Exception):
@@ -191,23 +182,57 @@ class _Progress:
             logger.info("recovered %d of %d logs of %s", self._done, self._total, self._path)
 
 
+def _holds_anything(log: Log) -> bool:
+    return log.log_end_offset > 0 or log.damage is not None
+
+
+def _damaged_partition(task: OpenTask, damage: DamagedLogError) -> DamagedPartition:
+    offsets = {
+        checkpoints.RECOVERY_POINT: task.recovery_point,
+        checkpoints.LOG_START_OFFSET: task.log_start_offset,
+        checkpoints.HIGH_WATERMARK: task.log_start_offset,
+    }
+    return DamagedPartition(task.path, (task.key.topic, task.key.partition), str(damage), offsets)
+
+
 def open_log(storage: LogStorage, task: OpenTask, config: "TopicConfig", now_ms: int, stop: Stop) -> Log | LogError:
-    """Open one log; what it raised is returned."""
+    """Open one log, of a damaged one what can be read; what it raised is returned."""
+    key = task.key
     try:
         return Log.open(
             storage,
             task.path,
-            topic=task.key.topic,
-            partition=task.key.partition,
-            topic_id=task.key.topic_id,
+            topic=key.topic,
+            partition=key.partition,
+            topic_id=key.topic_id,
             config=config,
             now_ms=now_ms,
             log_start_offset=task.log_start_offset,
             recovery_point=task.recovery_point,
             stop=stop,
         )
+    except DamagedLogError as damage:
+        return _open_intact(storage, task, config, damage)
     except LogError as error:
         return error
+
+
+def _open_intact(storage: LogStorage, task: OpenTask, config: "TopicConfig", damage: DamagedLogError) -> Log | LogError:
+    key = task.key
+    try:
+        log = Log.open_intact(
+            storage,
+            task.path,
+            topic=key.topic,
+            partition=key.partition,
+            topic_id=key.topic_id,
+            config=config,
+            damage=damage,
+        )
+    except LogError as error:
+        return error
+    log.log_start_offset = min(max(log.log_start_offset, task.log_start_offset), log.log_end_offset)
+    return log
 
 
 def recover_logs(

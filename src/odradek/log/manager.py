@@ -20,7 +20,7 @@ from uuid import UUID
 from odradek.config import TopicConfig
 from odradek.host import Host
 from odradek.log import space
-from odradek.log.checkpoints import Offsets
+from odradek.log.checkpoints import RECOVERY_POINT, Offsets
 from odradek.log.descriptors import Descriptors
 from odradek.log.directory import LogDirectory, distrust_cache
 from odradek.log.errors import DirectoryFailedError, DiskFullError, LogError
@@ -84,7 +84,7 @@ class LogManager:
         self.healths: dict[str, DirectoryHealth] = {each.path: DirectoryHealth(each.path) for each in self.directories}
         self.logs: dict[LogKey, Log] = {}
         self.damaged: dict[LogKey, DamagedPartition] = {}
-        """Partitions whose files must not be opened."""
+        """Partitions that can only be read, as far as they are intact: their `Log.damage` is set."""
         self.dirty: dict[Log, float] = {}
         """Logs with bytes that are not on stable storage, and since when (loop seconds)."""
         self.candidates: dict[Log, None] = {}
@@ -196,8 +196,12 @@ class LogManager:
 
     def directories_by_key(self) -> dict[LogKey, str]:
         """Where every partition is, those that are damaged included."""
-        damaged = {key: each.path for key, each in self.damaged.items()}
-        return {key: log.directory for key, log in self.logs.items()} | damaged
+        return {key: log.directory for key, log in self.logs.items()}
+
+    def known_end_offset(self, log: Log) -> int:
+        """Where the log ends; of a damaged one, up to where records are known to have been."""
+        damaged = self.damaged.get((log.topic_id, log.partition))
+        return log.log_end_offset if damaged is None else max(log.log_end_offset, damaged.offsets[RECOVERY_POINT])
 
     def attach(self, log: Log, owner: LogOwner) -> None:
         """From now on the owner hears of what becomes of the log."""
@@ -247,6 +251,7 @@ class LogManager:
     def drop(self, log: Log) -> None:
         """The log is no longer ours: it is being deleted or set aside. Its files stay."""
         del self.logs[log.topic_id, log.partition]
+        self.damaged.pop((log.topic_id, log.partition), None)
         self.health_of(log).partitions -= 1
         self.flusher.forget(log)
         self.dirty.pop(log, None)
@@ -351,9 +356,8 @@ class LogManager:
     def _unclean_directories(self) -> dict[str, None]:
         """Those with logs that the next start has to scan: not all synced, or damaged."""
         unsynced = [directory_of(log) for log in self.logs.values() if log.recovery_point != log.log_end_offset]
-        read_only = [directory_of(log) for log in self.logs.values() if log.damage is not None]
-        closed = [damaged.path.rpartition("/")[0] for damaged in self.damaged.values()]
-        return dict.fromkeys((*unsynced, *read_only, *closed))
+        damaged = [directory_of(log) for log in self.logs.values() if log.damage is not None]
+        return dict.fromkeys((*unsynced, *damaged))
 
     def _flush_oldest(self) -> None:
         """Too many descriptors are kept open by unsynced bytes: sync those that have waited longest."""
@@ -365,7 +369,8 @@ class LogManager:
 
     async def _sync_everything(self) -> None:
         for log in self.logs.values():
-            if self.health_of(log).is_failed or not (log in self.dirty or log.needs_seal):
+            is_readable_only = log.damage is not None or self.health_of(log).is_failed
+            if is_readable_only or not (log in self.dirty or log.needs_seal):
                 continue
             try:
                 log.seal()

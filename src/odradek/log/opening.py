@@ -87,7 +87,28 @@ def open_intact(
     except OSError as error:
         raise disk_error(error, f"opening {directory}") from error
     log.damage = damage
+    log.epochs.truncate_from_end(log.log_end_offset)
     return log
+
+
+def find_damage(
+    storage: LogStorage, directory: str, identity: Identity, config: "TopicConfig", recovery_point: int, stop: Stop
+) -> DamagedLogError | None:
+    """The damage that `open_log` would report; nothing is changed. Raises OSError."""
+    names = storage.files.listdir(directory)
+    segments = _segments(storage, directory, names, config)
+    if not segments:
+        return None
+    log = _assemble(storage, directory, identity, config, segments, names, recovery_point)
+    try:
+        _require_content(log)
+        if stop is Stop.CLEAN:
+            end_after_clean_stop(log, recovery_point)
+        else:
+            recovery.check(log, recovery_point, check_every_crc=stop is Stop.POWER_LOSS)
+    except DamagedLogError as damage:
+        return damage
+    return None
 
 
 def end_after_clean_stop(log: "Log", recovery_point: int) -> int:

@@ -131,15 +131,12 @@ class PartitionDirectories:
         return not any(self._manager.healths[path].is_failed for path in renames)
 
     def _let_go(self, key: "LogKey") -> tuple[str, str, int] | None:
-        """Log directory, name and delay of removal of a log that is no longer ours, also of a damaged one."""
+        """Log directory, name and delay of removal of a log that is no longer ours."""
         manager = self._manager
         if (log := manager.logs.get(key)) is not None:
             manager.drop(log)
             path, _, name = log.directory.rpartition("/")
             return path, name, log.config.file_delete_delay_ms
-        if (damaged := manager.damaged.pop(key, None)) is not None:
-            path, _, name = damaged.path.rpartition("/")
-            return path, name, manager.default_config.file_delete_delay_ms
         return None
 
 

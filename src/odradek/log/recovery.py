@@ -51,6 +51,15 @@ def recover(log: "Log", recovery_point: int, *, check_every_crc: bool) -> bool:
     return was_cut
 
 
+def check(log: "Log", recovery_point: int, *, check_every_crc: bool) -> None:
+    """Raise the DamagedLogError that `recover` would raise, changing nothing. Raises OSError."""
+    recovery_point = max(recovery_point, log.segments[0].base_offset)
+    segment = log.segment_of(recovery_point)
+    if check_every_crc:
+        log.storage.files.drop_cached(segment.open_log().fd)
+    _SegmentScan(log, segment, recovery_point, check_every_crc=check_every_crc).find_start()
+
+
 def store(log: "Log", *, was_cut: bool) -> None:
     """What is gone now must not come back with a power loss, behind what is appended by then. Raises OSError."""
     if was_cut:
@@ -83,7 +92,7 @@ class _SegmentScan:
 
     def run(self) -> int:
         """Check, index anew and cut; the offset after the last batch kept. Raises DamagedLogError, OSError."""
-        start, end_offset = self._start()
+        start, end_offset = self.find_start()
         self._restart_indexes(start, end_offset)
         for located in self._valid_batches(start, end_offset):
             self._take(located)
@@ -99,7 +108,7 @@ class _SegmentScan:
         self._log.sync_later(segment.offset_index_path, segment.time_index_path)
         return end_offset
 
-    def _start(self) -> tuple[int, int]:
+    def find_start(self) -> tuple[int, int]:
         """Position of the first batch to check, and the offset it must not begin below. Raises DamagedLogError."""
         segment, recovery_point = self._segment, self._recovery_point
         end_offset = position = -1

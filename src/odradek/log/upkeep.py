@@ -150,7 +150,8 @@ class Upkeep:
     async def checkpoint_recovery_points(self) -> list[str]:
         """Write what is certainly on stable storage; recovery starts from there. The directories it was written in."""
         self.recovery_points_changed = False
-        stored = {log: log.recovery_point for log in self._manager.logs.values() if len(log.snapshot_offsets) > 1}
+        intact = [log for log in self._manager.logs.values() if log.damage is None]
+        stored = {log: log.recovery_point for log in intact if len(log.snapshot_offsets) > 1}
         written = await self._checkpoint(checkpoints.RECOVERY_POINT, lambda log: log.recovery_point)
         for log, recovery_point in stored.items():
             if directory_of(log) in written and self._manager.get(log.topic_id, log.partition) is log:
@@ -171,6 +172,8 @@ class Upkeep:
         manager = self._manager
         offsets = {path: dict(manager.kept(path, name)) for path in self.loaded if manager.healths[path].is_up}
         for log in manager.logs.values():
+            if log.damage is not None:
+                continue  # As it was found: see `kept`.
             if (wanted := offsets.get(directory_of(log))) is not None and (offset := offset_of(log)) is not None:
                 wanted[log.topic, log.partition] = offset
         files = tuple((f"{path}/{name}", tuple(entries.items())) for path, entries in offsets.items())

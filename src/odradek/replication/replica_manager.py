@@ -88,10 +88,13 @@ class ReplicaManager:
             await asyncio.wait([self._worker])
 
     def on_leadership(self, topic: str, listener: LeadershipListener) -> None:
-        """From now on the listener hears of the topic's partitions, at once of those led already."""
+        """From now on the listener hears of the topic's partitions, at once of those led already.
+
+        Never of a damaged one: what a coordinator read from a part of its log would be wrong.
+        """
         self._listeners.setdefault(topic, []).append(listener)
         for replica in self._by_name.get(topic, {}).values():
-            if isinstance(replica, Partition) and replica.error is ErrorCode.none:
+            if isinstance(replica, Partition) and replica.error is ErrorCode.none and replica.log.damage is None:
                 listener(replica, True)
 
     # -- following the image --------------------------------------------------------------------------------------
@@ -156,7 +159,7 @@ class ReplicaManager:
         key = PartitionKey(topic.name, index, topic.topic_id)
         if (log := self._logs.get(topic.topic_id, index)) is not None:
             self._adopt(key, log)
-        elif (topic.topic_id, index) in self._logs.damaged or (existing and self._logs.any_failed):
+        elif existing and self._logs.any_failed:
             replicas[index] = ErrorCode.kafka_storage_error
         else:
             replicas[index] = ErrorCode.not_leader_or_follower
@@ -177,7 +180,7 @@ class ReplicaManager:
         if not image.is_led_by(self._broker_id, self._broker_epoch()):
             partition.resign(ErrorCode.not_leader_or_follower, "another broker leads")
         elif image.leader_epoch > partition.leader_epoch:
-            if partition.lead(image):
+            if partition.lead(image) and partition.log.damage is None:
                 self._notify(partition, True)
         elif partition.error is ErrorCode.none:
             partition.configure(image)

@@ -43,6 +43,8 @@ def _delete(broker: DataHost, topic: str, index: int, offset: int) -> tuple[Erro
     if topic in INTERNAL_TOPICS:
         return ErrorCode.invalid_topic_exception, INVALID_LOW_WATERMARK
     log = partition.log
+    if log.damage is not None:
+        return ErrorCode.kafka_storage_error, INVALID_LOW_WATERMARK
     if "delete" not in log.config.cleanup_policy:
         return ErrorCode.policy_violation, INVALID_LOW_WATERMARK
     start_offset = partition.high_watermark if offset == HIGH_WATERMARK else offset

@@ -152,7 +152,7 @@ def _assess(
     if error is _NONE and wanted.last_fetched_epoch >= 0:
         error, diverging = _compare_epochs(partition, wanted)
     if error is _NONE and diverging is None and not _holds(partition, wanted.fetch_offset):
-        error = ErrorCode.offset_out_of_range
+        error = _missing_error(partition, wanted.fetch_offset)
     if error is not _NONE:
         return PlannedRead(place, wanted, partition, PartitionResult(wanted.partition, error))
     read_committed = limits.isolation_level == READ_COMMITTED
@@ -194,6 +194,13 @@ def _refusal(partition: Partition, wanted: FetchPartition, limits: FetchLimits) 
 
 def _holds(partition: Partition, offset: int) -> bool:
     return partition.log_start_offset <= offset <= partition.log.log_end_offset
+
+
+def _missing_error(partition: Partition, offset: int) -> ErrorCode:
+    """A reader beyond the damage of a log must not go back and read again, or skip what it has not read."""
+    if partition.log.damage is not None and offset > partition.log.log_end_offset:
+        return ErrorCode.kafka_storage_error
+    return ErrorCode.offset_out_of_range
 
 
 def _compare_epochs(partition: Partition, wanted: FetchPartition) -> tuple[ErrorCode, tuple[int, int] | None]:

@@ -27,7 +27,10 @@ def _partition(broker: DataHost, call: Call, topic: str, asked: Any) -> Any:
     error, epoch, end_offset = ErrorCode.none, -1, -1
     partition = leader(broker, topic, asked.partition, asked.current_leader_epoch)
     if isinstance(partition, Partition):
-        epoch, end_offset = partition.log.end_offset_for_epoch(asked.leader_epoch)
+        log = partition.log
+        epoch, end_offset = log.end_offset_for_epoch(asked.leader_epoch)
+        if log.damage is not None and end_offset >= log.log_end_offset:
+            end_offset = broker.logs.known_end_offset(log)  # Else a reader beyond the damage thinks it was cut there.
     else:
         error = partition
     return call.types.EpochEndOffset(
