@@ -160,9 +160,11 @@ class BrokerProcess:
         assert self._process is not None
         assert self._process.stdout is not None
         descriptor, deadline, received = self._process.stdout.fileno(), time.monotonic() + self._timeout_s, b""
+        readable = select.poll()  # Not `select`: a test process may have more descriptors than that can name.
+        readable.register(descriptor, select.POLLIN)
         while b"\n" not in received:
             remaining_s = deadline - time.monotonic()
-            if remaining_s <= 0 or not select.select([descriptor], [], [], remaining_s)[0]:
+            if remaining_s <= 0 or not readable.poll(remaining_s * 1000):
                 raise self._failed(f"was not ready within {self._timeout_s:g} s")
             chunk = os.read(descriptor, 65536)
             if not chunk:
