@@ -170,6 +170,25 @@ def test_records_that_cannot_be_unpacked_are_refused(tmp_path: Path) -> None:
     assert append(log, with_field(batch(b"a"), 22, b"\x04")).error is ErrorCode.invalid_record
 
 
+@pytest.mark.parametrize("settings", [{"compression_type": "lz4"}, {"cleanup_policy": frozenset({"compact"})}])
+@pytest.mark.parametrize("said", [1, 3])
+def test_as_many_records_as_the_header_says_must_be_there(tmp_path: Path, settings: dict[str, Any], said: int) -> None:
+    log = directory_with(tmp_path, **settings).open()
+    lying = with_field(batch(b"a", b"b", key=b"k"), 57, said.to_bytes(4, "big"))
+    lying = with_field(lying, 23, (said - 1).to_bytes(4, "big"))
+    assert append(log, lying).error is ErrorCode.invalid_record
+    assert append(log, batch(b"a", b"b", key=b"k")).error is ErrorCode.none
+
+
+def test_records_are_looked_at_only_where_it_is_said_that_they_have_not_been(tmp_path: Path) -> None:
+    log = directory_with(tmp_path, cleanup_policy=frozenset({"compact"})).open()
+    keyless = memoryview(batch(b"a", key=None))
+    other = topic_config(retention_ms=1)
+    for config, error in [(None, ErrorCode.invalid_record), (other, ErrorCode.invalid_record),
+                          (log.config, ErrorCode.none)]:  # fmt: skip
+        assert log.append(keyless, leader_epoch=0, now_ms=NOW_MS, checked_for=config).error is error
+
+
 # -- idempotent producers --------------------------------------------------------------------------------------------
 
 

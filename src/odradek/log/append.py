@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from kio.schema.errors import ErrorCode
 
 if TYPE_CHECKING:
+    from odradek.config import TopicConfig
     from odradek.log.segment import Segment
     from odradek.wire.records import BatchHeader
 
@@ -44,6 +45,11 @@ class AppendResult:
         self.record_errors: tuple[RecordError, ...] = ()
         self.error_message: str | None = None
 
+    @property
+    def is_preliminary(self) -> bool:
+        """Refused by what the batch's header says alone, as it holds too much to look at every record here."""
+        return self.error is ErrorCode.invalid_timestamp and not self.record_errors
+
 
 class AppendRefusal(Exception):
     """Why a batch is not written; becomes an AppendResult."""
@@ -60,6 +66,14 @@ class AppendRefusal(Exception):
         answer.error_message = self.message
         answer.record_errors = self.record_errors
         return answer
+
+
+def too_large(size: int, config: "TopicConfig") -> AppendRefusal:
+    """MESSAGE_TOO_LARGE."""
+    return AppendRefusal(
+        ErrorCode.message_too_large,
+        f"a record batch of {size} bytes exceeds the maximum configured size of {config.max_message_bytes}",
+    )
 
 
 class AppendPlan:

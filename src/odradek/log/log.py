@@ -11,17 +11,7 @@ from uuid import UUID
 from crc32c import crc32c
 from kio.schema.errors import ErrorCode
 
-from odradek.log import (
-    cutting,
-    flush,
-    locating,
-    lookup,
-    opening,
-    producer_state,
-    replicated,
-    retention,
-    validation,
-)
+from odradek.log import cutting, flush, locating, lookup, opening, producer_state, replicated, retention, validation
 from odradek.log.append import AppendPlan, AppendRefusal, AppendResult, Origin
 from odradek.log.descriptors import Handle
 from odradek.log.epoch_cache import EpochEntry
@@ -30,9 +20,9 @@ from odradek.log.flush import FlushJob as FlushJob
 from odradek.log.log_state import LogState
 from odradek.log.opening import Stop as Stop
 from odradek.log.paths import SNAPSHOT_SUFFIX, path_of
+from odradek.log.preparation import checked
 from odradek.log.producer_state import BatchMetadata
 from odradek.log.reading import ReadRange
-from odradek.log.recompression import in_topic_codec
 from odradek.log.storage import LogStorage
 from odradek.wire.records import (
     ATTRIBUTES_OFFSET,
@@ -64,14 +54,23 @@ class Log(LogState):
     # -- appending ------------------------------------------------------------------------------------------------
 
     def append(
-        self, records: memoryview | bytearray, *, leader_epoch: int, now_ms: int, origin: Origin = "client"
+        self,
+        records: memoryview | bytearray,
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        origin: Origin = "client",
+        checked_for: "TopicConfig | None" = None,
     ) -> AppendResult:
         """Check one batch (or a replicated batch set), patch base offset and epoch in place, write and index it.
 
+        `checked_for` is the config for which `preparation.prepare` has checked the batch, if it has.
         Raises DiskFullError (nothing changed), DirectoryFailedError, DamagedLogError (read-only), UnexpectedOffsetError
         (replication only).
         """
-        plan = self.plan_append(records, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin)
+        plan = self.plan_append(
+            records, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin, checked_for=checked_for
+        )
         if isinstance(plan, AppendResult):
             return plan
         try:
@@ -86,7 +85,13 @@ class Log(LogState):
         return self.commit_append(plan)
 
     def plan_append(
-        self, records: memoryview | bytearray, *, leader_epoch: int, now_ms: int, origin: Origin = "client"
+        self,
+        records: memoryview | bytearray,
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        origin: Origin = "client",
+        checked_for: "TopicConfig | None" = None,
     ) -> AppendPlan | AppendResult:
         """The first half of `append`: all decisions, and a new segment where one is due, but no batch written."""
         if self.damage is not None:
@@ -97,7 +102,7 @@ class Log(LogState):
             return replicated.plan(self, records, now_ms)
         size = len(records)
         if size < HEADER_SIZE or size > self._size_max or not self._plain or origin != "client":
-            return self._plan_carefully(records, leader_epoch, now_ms, origin)
+            return self._plan_carefully(records, leader_epoch, now_ms, origin, checked_for)
         (base, length, _, magic, crc, attributes, delta, base_ms, max_ms, producer_id, epoch, sequence, count) = (
             HEADER.unpack_from(records)
         )
@@ -113,7 +118,7 @@ class Log(LogState):
             or (producer_id >= 0 and sequence < 0)
             or crc32c(records[ATTRIBUTES_OFFSET:]) != crc
         ):
-            return self._plan_carefully(records, leader_epoch, now_ms, origin)
+            return self._plan_carefully(records, leader_epoch, now_ms, origin, checked_for)
         if producer_id < 0:
             return self._place(records, size, delta, max_ms, leader_epoch, now_ms, -1)
         known = self.producers.check(producer_id, epoch, sequence, count)
@@ -156,16 +161,15 @@ class Log(LogState):
             written += self.storage.files.pwritev(handle.fd, rest, plan.position + written)
 
     def _plan_carefully(
-        self, records: memoryview, leader_epoch: int, now_ms: int, origin: Origin
+        self, records: memoryview, leader_epoch: int, now_ms: int, origin: Origin, checked_for: "TopicConfig | None"
     ) -> AppendPlan | AppendResult:
         """As the rest of `plan_append`, for every batch, and saying what is wrong with it."""
         config = self._config
         try:
             records, header = validation.single_batch(records)
-            refusal = validation.check_batch(records, header, config, origin, now_ms)
-            if refusal is not None:
-                return refusal.result(self.log_start_offset)
-            records = in_topic_codec(records, config)
+            if checked_for is not config:
+                few = validation.is_cheap_to_look_into(records)
+                records = checked(records, header, config, origin, now_ms, name_timestamps=few)
         except AppendRefusal as refusal:
             return refusal.result(self.log_start_offset)
         if header.producer_id >= 0 and origin == "client":
@@ -180,13 +184,7 @@ class Log(LogState):
             records[ATTRIBUTES_OFFSET + 1] &= ~TIMESTAMP_TYPE_FLAG & 0xFF
             set_crc(records, 0)
         plan = self._place(
-            records,
-            len(records),
-            header.last_offset_delta,
-            max_timestamp_ms,
-            leader_epoch,
-            now_ms,
-            append_time_ms,
+            records, len(records), header.last_offset_delta, max_timestamp_ms, leader_epoch, now_ms, append_time_ms
         )
         if header.producer_id >= 0 and not header.is_control:
             plan.producer = (header.producer_id, header.producer_epoch, header.last_sequence)

@@ -1,14 +1,13 @@
 """Topics whose compression.type is not `producer`: a batch in another codec is compressed anew as one blob.
 
-No record is looked at. The work is CPU-heavy: callers run `recompress` in the executor, before the append.
+The work is CPU-heavy: it runs in the executor, before the append (`preparation`).
 """
 
 from typing import TYPE_CHECKING
 
 from kio.schema.errors import ErrorCode
 
-from odradek.log.append import AppendRefusal
-from odradek.log.validation import too_large
+from odradek.log.append import AppendRefusal, too_large
 from odradek.wire.errors import InvalidBatchError
 from odradek.wire.records import (
     ATTRIBUTES_OFFSET,

@@ -1,17 +1,20 @@
 """Which batches a log takes from clients and coordinators, and what Kafka answers for each of the others.
 
-Only the batch header is looked at, except for compacted topics, whose records need keys, and to name the records whose
-timestamps are out of range. The order of the checks is Kafka's (ProduceRequest.validateRecords, then the log's own).
+Only the batch header is looked at, except for compacted topics, whose records need keys, for batches that are
+compressed anew, and to name the records whose timestamps are out of range. More than a few records are looked at in
+the executor (`preparation`). The order of the checks is Kafka's (ProduceRequest.validateRecords, then the log's own).
 """
 
 from typing import TYPE_CHECKING
 
 from kio.schema.errors import ErrorCode
 
-from odradek.log.append import AppendRefusal, Origin, RecordError
+from odradek.log.append import AppendRefusal, Origin, RecordError, too_large
+from odradek.log.recompression import needs_recompression
 from odradek.wire.errors import InvalidBatchError
 from odradek.wire.records import (
-    CONTROL_FLAG,
+    ATTRIBUTES_OFFSET,
+    COMPRESSION_MASK,
     HEADER,
     HEADER_SIZE,
     LOG_OVERHEAD,
@@ -24,10 +27,16 @@ from odradek.wire.records import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from odradek.config import TopicConfig
-    from odradek.wire.record_codec import Record
+    from odradek.wire.record_walk import RecordFacts
 
 LOG_APPEND_TIME = "LogAppendTime"
+INLINE_BYTES_MAX = 16 << 10
+"""Size of an uncompressed batch whose records may be looked at on the event loop: some 2,000 records at the most."""
+RECORD_ERRORS_MAX = 10_000
+"""Records that one refusal names. A compressed batch may hold millions."""
 _SHORTEST_LENGTH = 14
 
 
@@ -48,10 +57,26 @@ def single_batch(records: memoryview) -> tuple[memoryview, BatchHeader]:
     return records[:size], BatchHeader._make(HEADER.unpack_from(records))
 
 
+def is_cheap_to_look_into(records: memoryview | bytearray) -> bool:
+    """Whether so few records can be in there that looking at each does not hold up the event loop."""
+    if len(records) > INLINE_BYTES_MAX:
+        return False
+    return len(records) < HEADER_SIZE or not records[ATTRIBUTES_OFFSET + 1] & COMPRESSION_MASK
+
+
 def check_batch(
-    records: memoryview, header: BatchHeader, config: "TopicConfig", origin: Origin, now_ms: int
+    records: memoryview,
+    header: BatchHeader,
+    config: "TopicConfig",
+    origin: Origin,
+    now_ms: int,
+    *,
+    name_timestamps: bool = True,
 ) -> AppendRefusal | None:
-    """Everything about a single whole batch that does not depend on the log's content. None when it may be appended."""
+    """Everything about a single whole batch that does not depend on the log's content. None when it may be appended.
+
+    With `name_timestamps` false the header decides alone whether timestamps are out of range.
+    """
     try:
         if origin == "client" and header.base_offset != 0:
             raise _invalid(f"the base offset of a batch must be 0, but it is {header.base_offset}")
@@ -61,9 +86,8 @@ def check_batch(
             raise _corrupt(f"record batch does not match its CRC {header.crc:#010x}")
         if origin == "client":
             _check_client_header(header)
-            _check_timestamps(records, header, config, now_ms)
-        if "compact" in config.cleanup_policy and not header.attributes & CONTROL_FLAG:
-            _check_keys(records)
+            _check_timestamps(records, header, config, now_ms, name_timestamps)
+            _check_records(records, config)
         if len(records) > config.segment_bytes:
             raise AppendRefusal(
                 ErrorCode.record_list_too_large,
@@ -72,14 +96,6 @@ def check_batch(
     except AppendRefusal as refusal:
         return refusal
     return None
-
-
-def too_large(size: int, config: "TopicConfig") -> AppendRefusal:
-    """MESSAGE_TOO_LARGE."""
-    return AppendRefusal(
-        ErrorCode.message_too_large,
-        f"a record batch of {size} bytes exceeds the maximum configured size of {config.max_message_bytes}",
-    )
 
 
 def _whole_batch_size(records: memoryview, position: int) -> int | None:
@@ -112,52 +128,67 @@ def _check_client_header(header: BatchHeader) -> None:
         raise AppendRefusal(ErrorCode.invalid_txn_state, "the record is not part of an ongoing transaction")
 
 
-def _check_timestamps(records: memoryview, header: BatchHeader, config: "TopicConfig", now_ms: int) -> None:
+def timestamps_are_plausible(header: BatchHeader, config: "TopicConfig", now_ms: int) -> bool:
+    """Whether those that the header states are in the topic's range, which is enough."""
+    lowest = now_ms - config.message_timestamp_before_max_ms
+    highest = now_ms + config.message_timestamp_after_max_ms
+    return _in_range(header.max_timestamp, lowest, highest) and _in_range(header.base_timestamp, lowest, highest)
+
+
+def _check_timestamps(
+    records: memoryview, header: BatchHeader, config: "TopicConfig", now_ms: int, name_timestamps: bool
+) -> None:
     if config.message_timestamp_type == LOG_APPEND_TIME:
         if header.attributes & TIMESTAMP_TYPE_FLAG:
             raise _timestamps(((0, "a producer must not set the timestamp type to LogAppendTime"),))
         return
+    if timestamps_are_plausible(header, config, now_ms):
+        return
+    if not name_timestamps:
+        raise _timestamps(())
     lowest = now_ms - config.message_timestamp_before_max_ms
     highest = now_ms + config.message_timestamp_after_max_ms
-    if _in_range(header.max_timestamp, lowest, highest) and _in_range(header.base_timestamp, lowest, highest):
-        return
-    errors = tuple(
-        (index, f"timestamp {timestamp} is out of range, it must be within [{lowest}, {highest}]")
-        for index, timestamp in enumerate(_timestamps_of(records, header))
-        if not _in_range(timestamp, lowest, highest)
-    )
+    errors: list[RecordError] = []
+    for index, facts in enumerate(_walked(records)):
+        if not _in_range(facts.timestamp_ms, lowest, highest) and len(errors) < RECORD_ERRORS_MAX:
+            message = f"timestamp {facts.timestamp_ms} is out of range, it must be within [{lowest}, {highest}]"
+            errors.append((index, message))
     if errors:
-        raise _timestamps(errors)
+        raise _timestamps(tuple(errors))
 
 
 def _in_range(timestamp_ms: int, lowest: int, highest: int) -> bool:
     return timestamp_ms == NO_TIMESTAMP or lowest <= timestamp_ms <= highest
 
 
-def _timestamps_of(records: memoryview, header: BatchHeader) -> list[int]:
-    if header.attributes & TIMESTAMP_TYPE_FLAG:
-        return [header.max_timestamp] * header.count
-    return [record.timestamp for record in decoded(records)]
+def _check_records(records: memoryview, config: "TopicConfig") -> None:
+    """Of topics that look at them: they must be as many as the header says, well-formed, and have keys if compacted."""
+    if "compact" in config.cleanup_policy:
+        _check_keys(records)
+    elif needs_recompression(records, config):
+        for _ in _walked(records):
+            pass
 
 
 def _check_keys(records: memoryview) -> None:
-    errors = tuple(
-        (index, "a compacted topic cannot accept a message without key")
-        for index, record in enumerate(decoded(records))
-        if record.key is None
-    )
+    errors: list[RecordError] = []
+    count = 0
+    for index, facts in enumerate(_walked(records)):
+        if not facts.has_key:
+            count += 1
+            if count <= RECORD_ERRORS_MAX:
+                errors.append((index, "a compacted topic cannot accept a message without key"))
     if errors:
-        raise AppendRefusal(
-            ErrorCode.invalid_record, f"{len(errors)} records have been rejected: they lack a key", errors
-        )
+        message = f"{count} records have been rejected: they lack a key"
+        raise AppendRefusal(ErrorCode.invalid_record, message, tuple(errors))
 
 
-def decoded(records: memoryview) -> "list[Record]":
-    """The batch's records. Raises AppendRefusal INVALID_RECORD when they cannot be decoded."""
-    from odradek.wire.record_codec import decode_batch  # Compression libraries are loaded when first needed.
+def _walked(records: memoryview) -> "Iterator[RecordFacts]":
+    """Raises AppendRefusal INVALID_RECORD where the batch's records are not what its header says."""
+    from odradek.wire.record_walk import walk_records  # Compression libraries are loaded when first needed.
 
     try:
-        return decode_batch(records)
+        yield from walk_records(records)
     except InvalidBatchError as error:
         raise _invalid(f"the records cannot be decoded: {error}") from error
 

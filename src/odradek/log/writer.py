@@ -18,6 +18,7 @@ from odradek.log.health import SLOW_WRITE_S
 from odradek.log.log import Log
 
 if TYPE_CHECKING:
+    from odradek.config import TopicConfig
     from odradek.log.manager import LogManager
 
 
@@ -25,6 +26,7 @@ class _Waiting(NamedTuple):
     records: memoryview
     leader_epoch: int
     origin: Origin
+    checked_for: "TopicConfig | None"
     answer: "asyncio.Future[AppendResult]"
 
 
@@ -52,11 +54,15 @@ class LogWriter:
         self._writing = False
 
     def submit(
-        self, records: bytearray | memoryview, leader_epoch: int, origin: Origin
+        self,
+        records: bytearray | memoryview,
+        leader_epoch: int,
+        origin: Origin,
+        checked_for: "TopicConfig | None" = None,
     ) -> "asyncio.Future[AppendResult]":
         """Append after everything submitted before. The future fails with LogError."""
         answer: asyncio.Future[AppendResult] = self._manager.loop.create_future()
-        self._queue.append(_Waiting(memoryview(bytearray(records)), leader_epoch, origin, answer))
+        self._queue.append(_Waiting(memoryview(bytearray(records)), leader_epoch, origin, checked_for, answer))
         if not self._writing:
             self._writing = True
             self._manager.loop.call_soon(self._next)
@@ -75,7 +81,11 @@ class LogWriter:
         try:
             self._health.check()
             plan = log.plan_append(
-                waiting.records, leader_epoch=waiting.leader_epoch, now_ms=manager.time_ms(), origin=waiting.origin
+                waiting.records,
+                leader_epoch=waiting.leader_epoch,
+                now_ms=manager.time_ms(),
+                origin=waiting.origin,
+                checked_for=waiting.checked_for,
             )
             if isinstance(plan, AppendResult):
                 self._answer(waiting, plan)

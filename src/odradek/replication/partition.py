@@ -11,6 +11,7 @@ from uuid import UUID
 from kio.schema.errors import ErrorCode
 
 from odradek.cluster.image import PartitionImage
+from odradek.config import TopicConfig
 from odradek.log.append import AppendResult, Origin
 from odradek.log.errors import DamagedLogError, LogError
 from odradek.log.health import SLOW_WRITE_S, DirectoryHealth
@@ -139,12 +140,18 @@ class Partition:
         return await replay(self.log, self._logs.loop, from_offset, self.high_watermark, on_batch)
 
     def append(
-        self, records: Records, *, origin: Origin = "client", required_acks: int = 1
+        self,
+        records: Records,
+        *,
+        origin: Origin = "client",
+        required_acks: int = 1,
+        checked_for: TopicConfig | None = None,
     ) -> "AppendResult | asyncio.Future[AppendResult]":
         """Write whole record batches, patched in place, at the log's end.
 
-        What the caller is to be answered is in the result's `error`. A future is returned while the directory's writes
-        go through a thread: `records` belongs to the log until it is done. Raises DiskFullError, DirectoryFailedError.
+        What the caller is to be answered is in the result's `error`. `checked_for`: see `Log.append`. A future is
+        returned while the directory's writes go through a thread: `records` belongs to the log until it is done.
+        Raises DiskFullError, DirectoryFailedError.
         """
         health = self._health
         if health.refusal is not None:
@@ -153,10 +160,12 @@ class Partition:
             return AppendResult(refused, -1, -1, -1, self.log.log_start_offset)
         logs = self._logs
         if health.threaded or self._writer is not None:
-            return self._append_in_thread(records, origin)
+            return self._append_in_thread(records, origin, checked_for)
         started = logs.now()
         try:
-            result = self.log.append(records, leader_epoch=self.leader_epoch, now_ms=logs.time_ms(), origin=origin)
+            result = self.log.append(
+                records, leader_epoch=self.leader_epoch, now_ms=logs.time_ms(), origin=origin, checked_for=checked_for
+            )
         except DamagedLogError:
             return AppendResult(ErrorCode.kafka_storage_error, -1, -1, -1, self.log.log_start_offset)
         except LogError as error:
@@ -220,10 +229,12 @@ class Partition:
         self._isr_size = isr_size
         self._advance()
 
-    def _append_in_thread(self, records: Records, origin: Origin) -> "asyncio.Future[AppendResult]":
+    def _append_in_thread(
+        self, records: Records, origin: Origin, checked_for: TopicConfig | None
+    ) -> "asyncio.Future[AppendResult]":
         if self._writer is None:
             self._writer = LogWriter(self.log, self._logs, self._written, self._writer_idle)
-        return self._writer.submit(records, self.leader_epoch, origin)
+        return self._writer.submit(records, self.leader_epoch, origin, checked_for)
 
     def _written(self, result: AppendResult, size: int) -> None:
         if result.error is _NONE and not result.duplicate:

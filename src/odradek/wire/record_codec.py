@@ -27,7 +27,8 @@ from odradek.wire.records import (
 
 Header = tuple[str, bytes | None]
 
-_RECORD_SIZE_MIN = 7
+RECORD_SIZE_MIN = 7
+"""Bytes of a record with nothing in it."""
 _VARINT_BITS_MAX = 63
 
 
@@ -87,7 +88,7 @@ def decode_batch(batch: memoryview | bytes | bytearray) -> list[Record]:
     if header.magic != MAGIC or not HEADER_SIZE <= header.size <= len(batch):
         raise InvalidBatchError(f"no whole batch of format {MAGIC}")
     blob = bytes(decompress(header.compression, memoryview(batch)[HEADER_SIZE : header.size]))
-    if not 0 <= header.count * _RECORD_SIZE_MIN <= len(blob):
+    if not 0 <= header.count * RECORD_SIZE_MIN <= len(blob):
         raise InvalidBatchError(f"{header.count} records do not fit into {len(blob)} bytes")
     records, position = [], 0
     try:
@@ -102,15 +103,15 @@ def decode_batch(batch: memoryview | bytes | bytearray) -> list[Record]:
 
 
 def _read_record(blob: bytes, position: int, header: BatchHeader) -> tuple[Record, int]:
-    size, position = _read_varint(blob, position)
+    size, position = read_varint(blob, position)
     end = position + size
     if size < 0 or end > len(blob):
         raise InvalidBatchError(f"a record of {size} bytes ends beyond its batch")
-    timestamp_delta, position = _read_varint(blob, position + 1)
-    offset_delta, position = _read_varint(blob, position)
+    timestamp_delta, position = read_varint(blob, position + 1)
+    offset_delta, position = read_varint(blob, position)
     key, position = _read_bytes(blob, position, end)
     value, position = _read_bytes(blob, position, end)
-    count, position = _read_varint(blob, position)
+    count, position = read_varint(blob, position)
     if not 0 <= count <= end - position:
         raise InvalidBatchError(f"a record with {count} headers")
     headers = []
@@ -127,7 +128,7 @@ def _read_record(blob: bytes, position: int, header: BatchHeader) -> tuple[Recor
 
 
 def _read_bytes(blob: bytes, position: int, end: int) -> tuple[bytes | None, int]:
-    size, position = _read_varint(blob, position)
+    size, position = read_varint(blob, position)
     if size < 0:
         return None, position
     if position + size > end:
@@ -135,7 +136,8 @@ def _read_bytes(blob: bytes, position: int, end: int) -> tuple[bytes | None, int
     return blob[position : position + size], position + size
 
 
-def _read_varint(blob: Buffer, position: int) -> tuple[int, int]:
+def read_varint(blob: Buffer, position: int) -> tuple[int, int]:
+    """The zigzag integer there and the position after it. Raises IndexError, InvalidBatchError."""
     value = shift = 0
     while True:
         byte = blob[position]

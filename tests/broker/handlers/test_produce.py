@@ -1,6 +1,7 @@
 """Produce, to a whole broker."""
 
 import asyncio
+import dataclasses
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from kio.schema.errors import ErrorCode
 
 from odradek.host.posix import PosixFiles
-from odradek.wire.record_codec import decode_batch
+from odradek.wire.record_codec import Record, decode_batch, encode_batch
 from odradek.wire.records import batches
 from tests.broker.frames import until
 from tests.broker.running import Running, running
@@ -197,6 +198,65 @@ def test_a_topic_with_a_codec_of_its_own_gets_batches_in_it_in_order(tmp_path: P
             assert values_in(here, "topic") == [b"%d" % i * 100 for i in range(30)]
             content = (Path(here.partition("topic").log.directory) / f"{0:020}.log").read_bytes()
             assert {header.compression for _, header in batches(content)} == {numbers[codec]}
+
+    asyncio.run(script())
+
+
+def test_a_compacted_topic_gets_batches_of_any_size_in_order(tmp_path: Path) -> None:
+    """The records of large and of compressed ones are looked at in the executor."""
+
+    async def script() -> None:
+        async with running(tmp_path) as here:
+            await here.topic("topic", cleanup_policy="compact")
+            client = await here.client()
+            sizes = [100, 30_000, 10, 50_000, 1]
+            requests = [
+                produce(9, "topic", {0: here.batch(b"%d" % (i % 10) * sizes[i % 5], codec=i % 3,
+                                                   producer_id=5, producer_epoch=0, base_sequence=i)})
+                for i in range(30)
+            ]  # fmt: skip
+            answers = [client.send(each) for each in requests]
+            assert [(await each).responses[0].partition_responses[0].base_offset for each in answers] == list(range(30))
+
+    asyncio.run(script())
+
+
+@pytest.mark.parametrize("size", [10, 30_000])
+@pytest.mark.parametrize("threaded", [False, True])
+def test_each_batch_of_a_request_is_judged_for_itself(tmp_path: Path, size: int, threaded: bool) -> None:
+    """Two batches for one partition, of which either one may be refused."""
+
+    async def script() -> None:
+        async with running(tmp_path) as here:
+            await here.topic("topic", cleanup_policy="compact")
+            here.broker.logs.health_of(here.partition("topic").log).threaded = threaded
+            client = await here.client()
+            good, keyless = (encode_batch([Record(0, here.now_ms(), key, b"v" * size)]) for key in (b"k", None))
+            for first, second in [(good, keyless), (keyless, good)]:
+                plain = produce(9, "topic", {0: first})
+                (topic,) = plain.topic_data
+                parts = (*topic.partition_data, *produce(9, "topic", {0: second}).topic_data[0].partition_data)
+                twice = dataclasses.replace(plain, topic_data=(dataclasses.replace(topic, partition_data=parts),))
+                answers = (await client.request(twice)).responses[0].partition_responses
+                refused = [each.error_code is ErrorCode.invalid_record for each in answers]
+                assert refused == [first is keyless, second is keyless]
+                assert [len(each.record_errors) for each in answers] == [int(each) for each in refused]
+            assert here.partition("topic").log.log_end_offset == 2
+
+    asyncio.run(script())
+
+
+@pytest.mark.parametrize("size", [10, 30_000])
+def test_records_with_timestamps_out_of_range_are_named(tmp_path: Path, size: int) -> None:
+    async def script() -> None:
+        async with running(tmp_path) as here:
+            await here.topic("topic")
+            client = await here.client()
+            batch = encode_batch([Record(0, 2**50, b"k", b"v" * size)])
+            (answer,) = (await client.request(produce(9, "topic", {0: batch}))).responses[0].partition_responses
+            assert answer.error_code is ErrorCode.invalid_timestamp
+            assert [each.batch_index for each in answer.record_errors] == [0]
+            assert here.partition("topic").log.log_end_offset == 0
 
     asyncio.run(script())
 

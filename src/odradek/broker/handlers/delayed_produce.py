@@ -11,12 +11,12 @@ from odradek.broker.delayed import DelayedResponse, Response
 from odradek.broker.handlers import produce
 from odradek.broker.handlers.current_leader import current_leader
 from odradek.broker.handlers.data_host import DataHost
-from odradek.log.append import AppendResult
+from odradek.config import TopicConfig
+from odradek.log.append import AppendRefusal, AppendResult
 from odradek.log.errors import LogError
-from odradek.log.recompression import CODECS, level_of, recompress
+from odradek.log.preparation import prepare
 from odradek.replication.errors import PartitionError
 from odradek.replication.partition import Partition
-from odradek.wire.errors import InvalidBatchError
 from odradek.wire.frame import RequestHeader
 from odradek.wire.produce import (
     FIRST_WITH_LEADERS,
@@ -42,7 +42,17 @@ class DelayedProduce(DelayedResponse):
     appended stays.
     """
 
-    __slots__ = ("_broker", "_header", "_pending", "_request", "_responses", "_task", "_timer", "exclusive")
+    __slots__ = (
+        "_broker",
+        "_header",
+        "_pending",
+        "_prepared",
+        "_request",
+        "_responses",
+        "_task",
+        "_timer",
+        "exclusive",
+    )
 
     def __init__(
         self, broker: DataHost, connection: "Connection", header: RequestHeader, request: ProduceRequest
@@ -55,6 +65,8 @@ class DelayedProduce(DelayedResponse):
         self._responses: list[tuple[TopicKey, PartitionResponse]] = []
         self._pending: dict[int, None] = {}
         """Positions in `_responses` that may still change."""
+        self._prepared: dict[int, TopicConfig | AppendRefusal] = {}
+        """By position in the request: for what the records have been checked, or why they are refused."""
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -62,10 +74,13 @@ class DelayedProduce(DelayedResponse):
 
     def append_all(self) -> None:
         """Append every partition's records."""
+        place = 0
         for key, partitions in self._request.topics:
             for data in partitions:
                 partition = produce.find_partition(self._broker, key, data.partition)
-                self.add(key, data.partition, partition, produce.append(partition, data, self._header, self._acks))
+                appended = produce.append(partition, data, self._header, self._acks, self._prepared.get(place))
+                self.add(key, data.partition, partition, appended)
+                place += 1
 
     def add(self, key: TopicKey, index: int, partition: Partition | ErrorCode, appended: produce.Appended) -> None:
         """One partition's outcome."""
@@ -92,39 +107,41 @@ class DelayedProduce(DelayedResponse):
         self._timer = self._broker.loop.call_later(timeout_ms / 1000, self._expire)
         return self
 
-    def recompress_first(self, body: bytes) -> DelayedResponse:
-        """Compress in the executor, then append; meanwhile the connection's next requests wait, to keep the order."""
+    def prepare_first(self, body: bytes) -> DelayedResponse:
+        """Check and compress in the executor, then append; meanwhile the connection's next requests wait, in order."""
         self.exclusive = True
-        self._task = self._broker.loop.create_task(self._recompress(body))
-        self._task.add_done_callback(self._recompressed)
+        self._task = self._broker.loop.create_task(self._prepare_all(body))
+        self._task.add_done_callback(self._all_prepared)
         return self
 
-    async def _recompress(self, body: bytes) -> None:
+    async def _prepare_all(self, body: bytes) -> None:
         copy = memoryview(bytearray(body))
         request = read_request(copy, 0, len(copy), self._header.version)
-        topics = []
+        topics: list[tuple[TopicKey, list[PartitionData]]] = []
+        place = 0
         for key, partitions in request.topics:
-            topics.append((key, [await self._in_topic_codec(key, data) for data in partitions]))
+            topics.append((key, []))
+            for data in partitions:
+                topics[-1][1].append(await self._prepare(place, key, data))
+                place += 1
         self._request = request._replace(topics=topics)
 
-    async def _in_topic_codec(self, key: TopicKey, data: PartitionData) -> PartitionData:
-        """The same, if it cannot be done: append says why."""
+    async def _prepare(self, place: int, key: TopicKey, data: PartitionData) -> PartitionData:
+        """The batch to append, and in `_prepared` what has become of it."""
         partition = produce.find_partition(self._broker, key, data.partition)
-        if not isinstance(partition, Partition) or not produce.needs_executor(partition, data):
+        if not isinstance(partition, Partition) or not produce.is_to_prepare(self._broker, partition, data):
             return data
-        config = partition.log.config
-        codec, level = CODECS[config.compression_type], level_of(config)
+        config, now_ms = partition.log.config, self._broker.host.clock.time_ms()
         assert data.records is not None
-        if len(data.records) > config.max_message_bytes:
+        async with self._broker.recompression:
+            prepared = await self._broker.loop.run_in_executor(None, prepare, data.records, config, now_ms)
+        if isinstance(prepared, AppendRefusal):
+            self._prepared[place] = prepared
             return data
-        try:
-            async with self._broker.recompression:
-                records = await self._broker.loop.run_in_executor(None, recompress, bytes(data.records), codec, level)
-        except InvalidBatchError:
-            return data
-        return data._replace(records=memoryview(records))
+        self._prepared[place] = config
+        return data._replace(records=prepared)
 
-    def _recompressed(self, task: "asyncio.Task[None]") -> None:
+    def _all_prepared(self, task: "asyncio.Task[None]") -> None:
         if task.cancelled():
             self.connection.close("the broker is stopping")
             return

@@ -15,9 +15,10 @@ from kio.schema.errors import ErrorCode
 
 from odradek.broker.delayed import DelayedResponse, Response
 from odradek.broker.handlers.data_host import DataHost
-from odradek.log.append import AppendResult
+from odradek.config import TopicConfig
+from odradek.log.append import AppendRefusal, AppendResult
 from odradek.log.errors import LogError
-from odradek.log.recompression import needs_recompression
+from odradek.log.preparation import is_due, is_due_for_timestamps
 from odradek.replication.high_watermark import ACKS_ALL, NEVER
 from odradek.replication.partition import Partition
 from odradek.wire.frame import RequestHeader
@@ -58,7 +59,9 @@ def serve(
     if type(partition) is Partition and needs_executor(partition, data):
         return _serve_many(broker, connection, header, request, view, end)
     appended = append(partition, data, header, acks)
-    if type(appended) is AppendResult and appended.error is _NONE:
+    if type(appended) is not AppendResult:
+        pass
+    elif appended.error is _NONE:
         if acks == 0:
             return None
         assert type(partition) is Partition
@@ -67,6 +70,8 @@ def serve(
                 version, header.correlation_id, key, data.partition, 0,
                 appended.base_offset, appended.log_append_time_ms, appended.log_start_offset,
             )  # fmt: skip
+    elif appended.is_preliminary:
+        return _serve_many(broker, connection, header, request, view, end)
     from odradek.broker.handlers.delayed_produce import DelayedProduce
 
     delayed = DelayedProduce(broker, connection, header, request)
@@ -81,8 +86,17 @@ def find_partition(broker: DataHost, key: TopicKey, index: int) -> Partition | E
     return broker.replicas.partition_by_id(key, index)  # type: ignore[arg-type]
 
 
-def append(partition: Partition | ErrorCode, data: PartitionData, header: RequestHeader, acks: int) -> Appended:
-    """Append to the partition's log, if the request may."""
+def append(
+    partition: Partition | ErrorCode,
+    data: PartitionData,
+    header: RequestHeader,
+    acks: int,
+    prepared: TopicConfig | AppendRefusal | None = None,
+) -> Appended:
+    """Append to the partition's log, if the request may.
+
+    `prepared` is for what the records have been checked already (`Log.append`), or what was found.
+    """
     index, records = data
     if type(partition) is not Partition:
         return PartitionResponse(index, int(partition))  # type: ignore[arg-type]
@@ -95,8 +109,10 @@ def append(partition: Partition | ErrorCode, data: PartitionData, header: Reques
     if partition.topic in INTERNAL_TOPICS and header.client_id != ADMIN_CLIENT_ID:
         message = f"clients must not append to the internal topic {partition.topic}"
         return PartitionResponse(index, ErrorCode.invalid_topic_exception, error_message=message)
+    if type(prepared) is AppendRefusal:
+        return prepared.result(partition.log_start_offset)
     try:
-        return partition.append(records, required_acks=acks)
+        return partition.append(records, required_acks=acks, checked_for=prepared)  # type: ignore[arg-type]
     except LogError as error:
         logger.debug("produce to %s-%d: %s", partition.topic, index, error)
         return PartitionResponse(index, ErrorCode.kafka_storage_error, error_message=str(error))
@@ -111,11 +127,19 @@ def has_to_wait(partition: Partition, last_offset: int, acks: int) -> bool:
 
 
 def needs_executor(partition: Partition, data: PartitionData) -> bool:
-    """Whether the records have to be compressed anew first, which would hold up the event loop."""
+    """Whether the records have to be compressed anew or looked at first, which would hold up the event loop."""
     config = partition.log.config
-    if config.compression_type == "producer" or data.records is None:
+    if (config.compression_type == "producer" and "compact" not in config.cleanup_policy) or data.records is None:
         return False
-    return needs_recompression(data.records, config)
+    return is_due(data.records, config)
+
+
+def is_to_prepare(broker: DataHost, partition: Partition, data: PartitionData) -> bool:
+    """As `needs_executor`, and for records whose timestamps have to be looked at, which the usual request finds out."""
+    if data.records is None:
+        return False
+    now_ms = broker.host.clock.time_ms()
+    return needs_executor(partition, data) or is_due_for_timestamps(data.records, partition.log.config, now_ms)
 
 
 def is_transactional(request: ProduceRequest) -> bool:
@@ -154,7 +178,7 @@ def _serve_many(
     for key, partitions in request.topics:
         for data in partitions:
             partition = find_partition(broker, key, data.partition)
-            if type(partition) is Partition and needs_executor(partition, data):
-                return delayed.recompress_first(bytes(view[header.body : end]))
+            if type(partition) is Partition and is_to_prepare(broker, partition, data):
+                return delayed.prepare_first(bytes(view[header.body : end]))
     delayed.append_all()
     return delayed.finished_adding()
