@@ -177,12 +177,16 @@ class Partition:
             self._appended(len(records))
         return result
 
+    def is_committed(self, last_offset: int) -> bool:
+        """Whether acks=all may be answered now."""
+        return last_offset < self.high_watermark and self._isr_size >= self._min_isr
+
     def commit(self, last_offset: int) -> "asyncio.Future[None] | None":
         """None when the offset is committed; else a future, done when it is, failing with PartitionError.
 
         For acks=all; after a duplicate with the original's last offset.
         """
-        if last_offset < self.high_watermark and self._isr_size >= self._min_isr:
+        if self.is_committed(last_offset):
             return None
         waiter: asyncio.Future[None] = self._logs.loop.create_future()
         if self.error is not _NONE:

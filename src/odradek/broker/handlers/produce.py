@@ -120,10 +120,12 @@ def append(
 
 def has_to_wait(partition: Partition, last_offset: int, acks: int) -> bool:
     """Whether what was appended may not be acknowledged yet."""
-    if acks != ACKS_ALL and last_offset < partition.high_watermark:
+    if acks == ACKS_ALL:
+        return not partition.is_committed(last_offset)
+    if last_offset < partition.high_watermark:
         return False
     config = partition.log.config
-    return acks == ACKS_ALL or config.flush_messages != NEVER or config.flush_ms != NEVER
+    return config.flush_messages != NEVER or config.flush_ms != NEVER
 
 
 def needs_executor(partition: Partition, data: PartitionData) -> bool:
