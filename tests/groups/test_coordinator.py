@@ -10,8 +10,9 @@ from odradek.groups.records import CommittedOffset, GroupKey, OffsetKey, group_k
 from odradek.groups.settings import OFFSETS_TOPIC
 from odradek.groups.topic import CREATION_WAIT_S
 from odradek.groups.vocabulary import JoinRequest, JoinResult, LeavingMember, SyncRequest, SyncResult
+from odradek.groups.writer import TURN_CHANGES_MAX
 from odradek.log.errors import DirectoryFailedError, DiskFullError
-from odradek.wire.record_codec import Record, encode_batch
+from odradek.wire.record_codec import Record, decode_batch, encode_batch
 from tests.groups.script import subscription
 from tests.support.groups import GroupWorld, MemoryPartition
 
@@ -83,6 +84,50 @@ def test_a_write_too_large_for_any_batch_fails_alone() -> None:
         )
         small = commit(world, group_id="h")
         assert [await large, await small] == [ErrorCode.unknown_server_error, ErrorCode.none]
+
+    GroupWorld().run(scenario)
+
+
+def test_a_request_of_many_offsets_is_stored_over_several_turns_and_answered_once() -> None:
+    async def scenario(world: GroupWorld) -> None:
+        keys = [OffsetKey("g", "t", each) for each in range(2 * TURN_CHANGES_MAX + 10)]
+        large = world.groups.commit_offsets("g", SIMPLE, 9, [(key, offset(world)) for key in keys])
+        later = commit(world, 9)
+        assert [await large, await later] == [ErrorCode.none, ErrorCode.none]
+        assert stored_keys(world.partition) == [*keys, keys[0]]
+        assert max(len(decode_batch(each)) for each in world.partition.batches) < 2 * TURN_CHANGES_MAX
+        found = (await fetched(world))["t"]
+        assert found == {key.partition: 5 for key in keys} | {0: 9}
+
+    GroupWorld().run(scenario)
+
+
+def test_what_a_group_stores_after_a_large_commit_is_behind_all_of_it() -> None:
+    """The commit was valid when it was taken, so the next generation's record must not come in between."""
+
+    async def scenario(world: GroupWorld) -> None:
+        member_id = await stable(world)
+        before = len(stored_keys(world.partition))
+        commits = [(OffsetKey("g", "t", each), offset(world)) for each in range(3 * TURN_CHANGES_MAX)]
+        large = world.groups.commit_offsets("g", (member_id, None, 1), 9, commits)
+        world.groups.leave("g", [LeavingMember(member_id, None)])
+        assert await large is ErrorCode.none
+        await asyncio.sleep(1)
+        assert stored_keys(world.partition)[before:] == [*(key for key, _ in commits), GroupKey("g")]
+
+    GroupWorld().run(scenario)
+
+
+@pytest.mark.parametrize("held", ["holds_commits", "holds_appends"])
+def test_a_large_commit_that_loses_its_partition_is_answered_once(held: str) -> None:
+    async def scenario(world: GroupWorld) -> None:
+        setattr(world.partition, held, True)
+        commits = [(OffsetKey("g", "t", each), offset(world)) for each in range(3 * TURN_CHANGES_MAX)]
+        large = world.groups.commit_offsets("g", SIMPLE, 9, commits)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        world.partition.release(ErrorCode.not_leader_or_follower)
+        assert await large is ErrorCode.not_coordinator
 
     GroupWorld().run(scenario)
 

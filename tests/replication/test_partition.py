@@ -16,6 +16,7 @@ from odradek.log.manager import LogManager
 from odradek.replication.errors import PartitionError
 from odradek.replication.high_watermark import FollowerState
 from odradek.replication.partition import Partition
+from odradek.replication.replay import TURN_BYTES
 from tests.replication.images import partition_image
 from tests.support.faulty_files import FaultyFiles
 from tests.support.log_managers import create, keys, opened, until
@@ -357,6 +358,29 @@ def test_a_coordinator_replays_every_batch_up_to_the_high_watermark(tmp_path: Pa
         seen.clear()
         assert await partition.replay(7, lambda view: seen.append(int.from_bytes(view[:8], "big"))) == 10
         assert seen == [7, 8, 9]
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_a_replay_leaves_the_loop_to_others_in_between(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager)
+        for _ in range(10):
+            append(partition, bytes(TURN_BYTES // 2))
+        turns, seen = 0, []
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        task = asyncio.get_running_loop().create_task(others())
+        await partition.replay(0, lambda view: seen.append(turns))
+        task.cancel()
+        assert len(set(seen)) >= 5
         await manager.stop()
 
     run(scenario())

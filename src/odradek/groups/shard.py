@@ -35,11 +35,13 @@ from odradek.groups.vocabulary import (
     SyncRequest,
     SyncResult,
 )
-from odradek.groups.writer import Change, RecordWriter, Write
+from odradek.groups.writer import Change, RecordWriter, Write, all_of
 
 logger = logging.getLogger(__name__)
 
 GROUP_ID_NOT_FOUND_SINCE_COMMIT_VERSION = 9
+WRITE_CHANGES_MAX = 500
+"""Offsets stored together or not at all; a request may name more, and no turn of the loop stores them all."""
 
 Answer = Callable[[ErrorCode], None]
 
@@ -156,7 +158,7 @@ class Shard:
             known = group.members[member_id]
             group.extend(known, self._timers.now_ms(), known.session_timeout_ms)
             self._set_alarm(group)
-        self._submit(list(commits), answer)
+        self._submit(commits, answer)
 
     def _commit_error(
         self, group: ClassicGroup | None, member_id: str, instance_id: str | None, generation_id: int, version: int
@@ -280,17 +282,23 @@ class Shard:
             self._set_alarm(group)
 
     def _submit(self, changes: Sequence[Any], answer: Answer) -> None:
-        """Store offsets and tombstones of offsets, which count from when they are committed."""
+        """Store offsets and tombstones of offsets, which count from when they are committed.
+
+        More of them than WRITE_CHANGES_MAX go into several writes, submitted at once: whatever the group does next is
+        stored behind all of them. Each is stored whole; the answer is that of the first which was not.
+        """
         if not changes:
             answer(ErrorCode.none)
             return
-        applied = list(changes)
+        starts = range(0, len(changes), WRITE_CHANGES_MAX)
+        chunks = [list(changes[start : start + WRITE_CHANGES_MAX]) for start in starts]
+        answered = all_of(len(chunks), lambda error: answer(for_client(error)))
+        for chunk in chunks:
+            self.writer.submit(Write(chunk, answered, partial(self._settled, chunk)))
 
-        def settled(error: ErrorCode) -> None:
-            if error is ErrorCode.none:
-                self._apply(applied)
-
-        self.writer.submit(Write(applied, lambda error: answer(for_client(error)), settled))
+    def _settled(self, changes: Sequence[Change], error: ErrorCode) -> None:
+        if error is ErrorCode.none:
+            self._apply(changes)
 
     def _apply(self, changes: Sequence[Change]) -> None:
         for key, value in changes:

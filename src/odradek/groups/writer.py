@@ -1,6 +1,7 @@
 """Stores records in one partition of `__consumer_offsets`, many requests in one append.
 
-What is submitted in one turn of the loop goes into one record batch, in order. A write is settled, in order, when the
+What is submitted in one turn of the loop goes into one record batch, in order, up to a number of changes, beyond which
+the rest is left to the next turn. A write is settled, in order, when the
 high watermark has passed its batch, or when it is certain that it will not be stored. A write is answered when it is
 settled, or with REQUEST_TIMED_OUT after `offsets.commit.timeout.ms`: it may still be settled later.
 """
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 Change = tuple[OffsetKey, CommittedOffset | None] | tuple[GroupKey, GroupMetadata | None]
 """A key with its new value; None is a tombstone."""
 
+TURN_CHANGES_MAX = 1_000
+"""Changes that are encoded, or settled, in one turn of the loop, a last write's excess apart. Some milliseconds."""
 _RECORD_OVERHEAD_BYTES = 32
 _BATCH_OVERHEAD_BYTES = 61
 _ACKS_ALL = -1
@@ -106,7 +109,8 @@ class RecordWriter:
         self._batch_bytes_max = batch_bytes_max
         self._timeout_ms = timeout_ms
         self._codec = codec
-        self._queued: list[Write] = []
+        self._queued: deque[Write] = deque()
+        self._is_flush_due = False
         self._in_flight: deque[_Batch] = deque()
         self._drained: asyncio.Future[None] | None = None
         self._closed: ErrorCode | None = None
@@ -117,8 +121,7 @@ class RecordWriter:
             write.settle(self._closed)
             return
         self._queued.append(write)
-        if len(self._queued) == 1:
-            self._loop.call_soon(self._flush)
+        self._flush_soon()
 
     def pending(self) -> Iterator[Change]:
         """Changes that are not settled yet."""
@@ -139,21 +142,37 @@ class RecordWriter:
     def close(self, error: ErrorCode) -> None:
         """The partition is led elsewhere: what is not settled is not known to be stored."""
         self._closed = error
-        writes = [write for batch in self._in_flight for write in batch.writes] + self._queued
+        writes = [write for batch in self._in_flight for write in batch.writes]
+        writes += self._queued
         self._in_flight.clear()
-        self._queued = []
+        self._queued.clear()
         for write in writes:
             write.settle(error)
         self._wake_drained()
 
+    def _flush_soon(self) -> None:
+        if not self._is_flush_due:
+            self._is_flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _turn(self) -> list[Write]:
+        """The writes whose turn it is; for those left over another one follows."""
+        writes: list[Write] = []
+        changes = 0
+        while self._queued and changes < TURN_CHANGES_MAX:
+            writes.append(self._queued.popleft())
+            changes += len(writes[-1].changes)
+        if self._queued:
+            self._flush_soon()
+        return writes
+
     def _flush(self) -> None:
-        writes, self._queued = self._queued, []
+        self._is_flush_due = False
         batch_bytes_max, timestamp_ms = self._batch_bytes_max(), self._wall_ms()
         batch = _Batch()
-        for write in writes:
-            records = _encoded(write.changes, timestamp_ms)
-            size_bytes = sum(map(_size_bytes, records))
-            if not records or size_bytes + _BATCH_OVERHEAD_BYTES > batch_bytes_max:
+        for write in self._turn():
+            records, size_bytes = _encoded(write.changes, timestamp_ms, batch_bytes_max - _BATCH_OVERHEAD_BYTES)
+            if not records:
                 write.settle(ErrorCode.record_list_too_large)
                 continue
             if batch.size_bytes + size_bytes > batch_bytes_max:
@@ -209,10 +228,15 @@ class RecordWriter:
 
     def _settle(self) -> None:
         """Settle from the head on, so that state changes in the order of the log."""
+        changes = 0
         while self._in_flight and (fate := self._in_flight[0].fate) is not None:
+            if changes >= TURN_CHANGES_MAX:
+                self._loop.call_soon(self._settle)
+                return
             batch = self._in_flight.popleft()
             if batch.alarm is not None:
                 batch.alarm.cancel()
+            changes += sum(len(write.changes) for write in batch.writes)
             for write in batch.writes:
                 write.settle(fate)
         self._wake_drained()
@@ -242,12 +266,33 @@ def _record(change: Change, timestamp_ms: int) -> Record:
     return Record(0, timestamp_ms, group_key(key.group_id), group, ())
 
 
-def _encoded(changes: list[Change], timestamp_ms: int) -> list[Record]:
-    """Nothing when a string is longer than a record can hold (flexible requests can carry such)."""
+def _encoded(changes: list[Change], timestamp_ms: int, bytes_max: int) -> tuple[list[Record], int]:
+    """The records and their size; none when they are too large, or a string is longer than a record can hold.
+
+    (Flexible requests can carry such a string.)
+    """
+    records, size_bytes = [], 0
     try:
-        return [_record(change, timestamp_ms) for change in changes]
+        for change in changes:
+            records.append(_record(change, timestamp_ms))
+            size_bytes += _size_bytes(records[-1])
+            if size_bytes > bytes_max:
+                return [], size_bytes
     except struct.error:
-        return []
+        return [], 0
+    return records, size_bytes
+
+
+def all_of(count: int, answer: Callable[[ErrorCode], None]) -> Callable[[ErrorCode], None]:
+    """To be called `count` times; the last time it calls `answer` with the first error, if any."""
+    outcomes: list[ErrorCode] = []
+
+    def one(error: ErrorCode) -> None:
+        outcomes.append(error)
+        if len(outcomes) == count:
+            answer(next((each for each in outcomes if each is not ErrorCode.none), ErrorCode.none))
+
+    return one
 
 
 def _size_bytes(record: Record) -> int:

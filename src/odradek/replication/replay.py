@@ -8,6 +8,8 @@ from odradek.log.log import Log
 from odradek.wire.records import batches
 
 CHUNK_BYTES = 1 << 20
+TURN_BYTES = 64 << 10
+"""Batches between two turns of the loop: what is replayed may be large, and others are served meanwhile."""
 
 BatchReader = Callable[[memoryview], None]
 """Gets one whole record batch, header included, in the order of offsets; the view is its own to keep."""
@@ -28,11 +30,14 @@ async def replay(
             chunk = await loop.run_in_executor(None, read_range, *task)
         finally:
             found.release()
-        after = offset
+        after, turn_ends = offset, TURN_BYTES
         for position, header in batches(chunk):
             if header.last_offset >= offset:
                 on_batch(chunk[position : position + header.size])
                 after = header.last_offset + 1
+            if position + header.size >= turn_ends:
+                turn_ends = position + header.size + TURN_BYTES
+                await asyncio.sleep(0)
         if after == offset:
             break
         offset = after
