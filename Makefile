@@ -2,9 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
+LOWEST_TESTS := $(addprefix tests/,wire log cluster metastore groups config cli/test_pure.py cli/test_command_line.py cli/test_topic.py cli/test_produce_consume.py)
+UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint demo soak dist lock clean
+.PHONY: help run test lowest lint demo soak dist lock clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,6 +31,16 @@ lint: $(VENV)/.installed  ## ruff, mypy --strict, import contracts
 test: lint  ## lint, then every test
 	$(BIN)/pytest -n auto --dist loadfile
 
+$(LOWEST)/.installed: requirements.lock requirements-lowest.lock
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-lowest.lock
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lowest: $(LOWEST)/.installed  ## the quick tests with the lowest versions of what is imported
+	$(LOWEST)/bin/pytest -q -n auto --dist loadfile $(LOWEST_TESTS)
+
 demo: $(VENV)/.installed  ## the flights of 2013 through the log, read by two groups, proven complete
 	@$(BIN)/odradek demo
 
@@ -37,8 +50,9 @@ soak: $(VENV)/.installed  ## longer sweeps: seeds, kills, fuzz (MINUTES=10)
 dist: $(VENV)/.installed  ## build the wheel and the source archive into dist/
 	$(BIN)/python -m build --no-isolation
 
-lock: $(VENV)/.installed  ## resolve the lock file again
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --group dev pyproject.toml -o requirements.lock
+lock: $(VENV)/.installed  ## resolve the lock files again
+	$(UV_COMPILE) --group dev pyproject.toml -o requirements.lock
+	$(UV_COMPILE) --resolution lowest-direct pyproject.toml -o requirements-lowest.lock
 
 clean:  ## remove what the targets made, but never ./data
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(LOWEST) dist build .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,15 @@
+"""The versions `make lowest` tests with are those pyproject.toml allows."""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_lowest_lock_pins_every_lower_bound() -> None:
+    bounds = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    pins = dict(re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements-lowest.lock").read_text(), re.M))
+    for bound in bounds:
+        name, version = bound.split(">=")
+        assert re.sub(r"(\.0)+$", "", pins[name]) == re.sub(r"(\.0)+$", "", version), bound
