@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from kio.schema.errors import ErrorCode
 
 from odradek.testing import BrokerProcess
 from odradek.testing.topics import create_topic
 from odradek.wire.records import batches
 from tests.cli.conftest import Result
+from tests.support.requests import request
+from tests.support.wire_client import WireClient
 
 pytestmark = pytest.mark.real_broker
 
@@ -94,6 +98,12 @@ def size_of_batch(segment: Path) -> int:
     return next(batches(memoryview(segment.read_bytes())))[1].size
 
 
+def epoch_of_the_synced(damaged: Damaged) -> int:
+    """The leader epoch of the synced records."""
+    content = memoryview((damaged.partition / f"{0:020d}.log").read_bytes())
+    return next(batches(content))[1].leader_epoch
+
+
 @pytest.fixture
 def damaged(tmp_path: Path) -> Damaged:
     """Ten synced batches in each of two partitions, in one of them more, in later segments, before the process died."""
@@ -130,6 +140,57 @@ def test_a_damaged_partition_is_read_only_until_it_is_repaired(damaged: Damaged)
         damaged.broker.start()
         assert damaged.read(0, LOST_FROM + 1)[-1] == (LOST_FROM, b"again")
         assert len(damaged.read(1, SYNCED + 2)) == SYNCED + 2
+
+
+def test_who_has_read_beyond_the_damage_is_not_sent_back(damaged: Damaged) -> None:
+    async def script(host: str, port: str) -> None:
+        async with await WireClient.connect(host, int(port)) as client:
+            beyond = await client.fetch(TOPIC, 0, LOST_FROM + 1)
+            assert beyond.error_code is ErrorCode.kafka_storage_error
+            at_the_end = await client.fetch(TOPIC, 0, LOST_FROM, max_wait_ms=0)
+            assert (at_the_end.error_code, at_the_end.high_watermark) == (ErrorCode.none, LOST_FROM)
+            assert (await client.list_offset(TOPIC, 0)).offset == LOST_FROM
+            asked = [{"partition": 0, "current_leader_epoch": -1, "leader_epoch": epoch_of_the_synced(damaged)}]
+            topics = [{"topic": TOPIC, "partitions": asked}]
+            response = await client.request(request("offset_for_leader_epoch", 4, replica_id=-1, topics=topics))
+            assert response.topics[0].partitions[0].end_offset == SYNCED
+            removed = [{"name": TOPIC, "partitions": [{"partition_index": 0, "offset": 2}]}]
+            response = await client.request(request("delete_records", 2, topics=removed))
+            assert response.topics[0].partitions[0].error_code is ErrorCode.kafka_storage_error
+
+    with damaged.serving() as broker:
+        host, _, port = broker.bootstrap.rpartition(":")
+        asyncio.run(script(host, port))
+
+
+def test_a_group_whose_offsets_are_damaged_waits_for_the_repair(damaged: Damaged) -> None:
+    """Its coordinator would else begin from offsets that are too old."""
+    with damaged.serving() as broker:
+        consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "readers", "log_level": 0})
+        for offset in range(SYNCED):
+            consumer.commit(offsets=[TopicPartition(TOPIC, 1, offset)], asynchronous=False)
+        consumer.close()
+    (damaged.data / ".kafka_cleanshutdown").unlink(missing_ok=True)
+    [segment] = [path for path in damaged.data.glob("__consumer_offsets-*/*.log") if path.stat().st_size]
+    content = bytearray(segment.read_bytes())
+    content[position_of(segment, SYNCED // 2) + MAGIC_POSITION] = 9
+    segment.write_bytes(content)
+
+    def committed() -> int:
+        client = {"bootstrap.servers": damaged.broker.bootstrap, "group.id": "readers", "log_level": 0}
+        consumer = Consumer(client)
+        try:
+            return int(consumer.committed([TopicPartition(TOPIC, 1)], timeout=5)[0].offset)
+        finally:
+            consumer.close()
+
+    with damaged.serving() as broker:
+        assert f"{segment.parent.name} is read-only" in broker.log
+        with pytest.raises(KafkaException):
+            committed()
+    assert damaged.repair("--execute").code == 0
+    with damaged.serving():
+        assert committed() == SYNCED // 2 - 1
 
 
 def test_a_dry_run_says_what_would_be_lost_and_changes_nothing(damaged: Damaged) -> None:
