@@ -4,6 +4,7 @@ Each is a coroutine over `BrokerLives`; what it saw goes into the history or is 
 """
 
 import asyncio
+import errno
 from typing import TYPE_CHECKING, Any
 
 from kio.schema.errors import ErrorCode
@@ -17,21 +18,25 @@ if TYPE_CHECKING:
 
 MEMBERS, ROUNDS, FAULTS, COMMITS, TOPICS = "members", 4, 4, 25, 3
 PROTOCOLS = {"range": b""}
-FREE_BYTES_MAX = 20_000
+FREE_BYTES_MAX, REFUSED_WRITES_MAX = 20_000, 4
 PASSING = "passing"
 TIMESTAMP_MS = 1_700_000_000_000
 
 
-async def cause_faults(lives: "BrokerLives", broker: str, client: str) -> None:
-    """Cut the network, reset connections, fill the disk, make its writes seem slow; each ends by itself."""
+async def cause_faults(lives: "BrokerLives", broker: str, client: str, logs: str) -> None:
+    """Cut the network, reset connections, fill the disk, refuse writes, make them seem slow; each ends by itself."""
     chance, network, disk = lives.chance, lives.world.network, lives.machine.disk
+    refused = disk.fail("pwritev", logs, times=0)
     for _ in range(FAULTS):
         await asyncio.sleep(chance.uniform(0.0, 1.5))
-        kind = chance.choice(("partition", "one way", "reset", "full", "slow"))
+        kind = chance.choice(("partition", "one way", "reset", "full", "refused", "slow", "slow and refused"))
         if kind == "full":
             disk.capacity_bytes = disk.used_bytes + chance.randint(0, FREE_BYTES_MAX)
-        elif kind == "slow":
-            lives.slow_down()
+        elif "slow" in kind or "refused" in kind:
+            if "slow" in kind:
+                lives.slow_down()
+            if "refused" in kind:
+                refused = disk.fail("pwritev", logs, error=errno.ENOSPC, times=chance.randint(1, REFUSED_WRITES_MAX))
         elif kind == "reset":
             network.reset_connections(broker, client)
         else:
@@ -39,6 +44,7 @@ async def cause_faults(lives: "BrokerLives", broker: str, client: str) -> None:
         await asyncio.sleep(chance.uniform(0.0, 1.0))
         network.heal()
         disk.capacity_bytes = None
+        refused.times = 0
 
 
 async def commit_offsets(lives: "BrokerLives", topic: str) -> None:

@@ -1,7 +1,7 @@
 """A whole broker that dies and comes back while clients produce, consume and commit; their history is checked.
 
-The clients live on another machine and never die. The broker dies at a drawn I/O step (append, roll, flush,
-checkpoint, topic creation, offset commit ...) or at a drawn time, of either kind of crash.
+The clients live on another machine and never die. The broker dies in the middle of an append, at a drawn I/O
+step (roll, flush, checkpoint, topic creation, offset commit ...) or at a drawn time, of either kind of crash.
 """
 
 import asyncio
@@ -39,11 +39,12 @@ from tests.support.wire_client import WireClient
 BROKER, CLIENT, PORT, DIRECTORY = "broker", "client", 9092, "/data"
 TOPIC, PARTITIONS, GROUP = "events", 2, "readers"
 PRODUCERS, BATCHES, BATCH_RECORDS_MAX = 3, 15, 4
-CRASHES, CRASH_STEPS_MAX = 3, 120
+CRASHES, CRASH_STEPS_MAX, CRASH_WRITES_MAX = 3, 120, 8
+LOGS = f"{DIRECTORY}/{TOPIC}-*.log"
 REQUEST_SECONDS, RETRY_SECONDS, QUIET_SECONDS = 3.0, 0.2, 0.5
 SETTLE_SECONDS_MAX = 120.0
 STEPS_MAX = 600_000
-TWICE_CHANCE = 0.3
+TWICE_CHANCE, LEADER_ACKS_CHANCE = 0.3, 0.3
 
 DEFINITE = (ErrorCode.out_of_order_sequence_number, ErrorCode.invalid_producer_epoch, ErrorCode.message_too_large)
 """Errors of Produce that say: this attempt has stored nothing."""
@@ -119,7 +120,10 @@ class BrokerLives:
         for _ in range(CRASHES):
             kind: CrashKind = self.chance.choice(("process", "power"))
             disk = self.machine.disk
-            disk.crash_at(disk.steps + self.chance.randint(1, CRASH_STEPS_MAX), kind)
+            if self.chance.random() < 0.5:
+                disk.crash_on("pwritev", LOGS, kind, skip=self.chance.randrange(CRASH_WRITES_MAX))
+            else:
+                disk.crash_at(disk.steps + self.chance.randint(1, CRASH_STEPS_MAX), kind)
             await asyncio.sleep(self.chance.uniform(0.05, 3.0))
             if self.machine.process is not None:
                 self.machine.crash(kind)
@@ -150,7 +154,7 @@ class BrokerLives:
         await self.until_done(self.create_topic)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.cause_crashes())
-            group.create_task(broker_actors.cause_faults(self, BROKER, CLIENT))
+            group.create_task(broker_actors.cause_faults(self, BROKER, CLIENT, LOGS))
             group.create_task(broker_actors.commit_offsets(self, TOPIC))
             group.create_task(broker_actors.come_and_go(self))
             group.create_task(broker_actors.delete_records(self, TOPIC, 1))
@@ -259,17 +263,18 @@ class IdempotentProducer:
         data = encode_batch(
             records, producer_id=self.producer_id, producer_epoch=self.epoch, base_sequence=self.sequence
         )
+        acks = 1 if self.lives.chance.random() < LEADER_ACKS_CHANCE else -1
         if self.lives.chance.random() < TWICE_CHANCE:
             self.tries += 1
-            return self.settle(await self.produce_twice(client, data))
-        answer = await client.produce(TOPIC, self.partition, data, timeout=REQUEST_SECONDS)
+            return self.settle(await self.produce_twice(client, data, acks))
+        answer = await client.produce(TOPIC, self.partition, data, acks=acks, timeout=REQUEST_SECONDS)
         return self.settle(answer)
 
-    async def produce_twice(self, client: WireClient, data: bytes) -> Any:
+    async def produce_twice(self, client: WireClient, data: bytes, acks: int) -> Any:
         """An impatient producer sends the batch again over another connection; either answer is a promise."""
         async with await WireClient.connect(BROKER, PORT) as other:
             attempts = [
-                asyncio.ensure_future(each.produce(TOPIC, self.partition, data, timeout=REQUEST_SECONDS))
+                asyncio.ensure_future(each.produce(TOPIC, self.partition, data, acks=acks, timeout=REQUEST_SECONDS))
                 for each in (client, other)
             ]
             try:

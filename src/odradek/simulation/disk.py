@@ -78,6 +78,7 @@ class Disk:
         self.on_crash: Callable[[CrashKind], None] = self.crash
         self._faults: list[Fault] = []
         self._crash_plan: tuple[int, CrashKind] | None = None
+        self._crash_target: tuple[Fault, CrashKind] | None = None
         self._mounts: list[SimulatedFiles] = []
 
     def mount(self, pause: Callable[[], None] | None = None, descriptors_max: int = 1024) -> SimulatedFiles:
@@ -102,6 +103,11 @@ class Disk:
     def crash_at(self, step: int, kind: CrashKind) -> None:
         """Crash at I/O step `step` (counted by `steps` from 1): before it, after it, or in the middle of a write."""
         self._crash_plan = (step, kind)
+        self._crash_target = None
+
+    def crash_on(self, operation: str, pattern: str, kind: CrashKind, *, skip: int = 0) -> None:
+        """As `crash_at`, at such an operation on a path that matches, after `skip` of them. Replaces the other plan."""
+        self._crash_plan, self._crash_target = None, (Fault(operation, pattern, 0, 1, skip), kind)
 
     def fail(
         self, operation: str, pattern: str = "*", *, error: int = errno.EIO, times: int | None = 1, skip: int = 0
@@ -148,6 +154,9 @@ class Disk:
         self._strike(name, path)
         if self._crash_plan is not None and self.steps >= self._crash_plan[0]:
             kind, self._crash_plan = self._crash_plan[1], None
+            return kind
+        if self._crash_target is not None and self._crash_target[0].strikes(name, path):
+            kind, self._crash_target = self._crash_target[1], None
             return kind
         return None
 
