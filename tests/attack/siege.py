@@ -3,22 +3,26 @@
 import hashlib
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import psutil
+from kio.schema.errors import ErrorCode
 
 from odradek.testing import BrokerProcess
 from odradek.testing.topics import create_topic
+from odradek.wire.record_codec import Record, encode_batch
 from tests.attack.frames import framed, receive
 from tests.support.requests import request
+from tests.support.wire_client import produce_request
 
 SCALE = float(os.environ.get("ODRADEK_ATTACK_SCALE", "1"))
 MIB = 1 << 20
@@ -26,6 +30,12 @@ SAMPLE_SECONDS = 0.01
 PATIENCE_SECONDS = 60.0
 QUIET = "bystander"
 STORED = "stored"
+STORED_PARTITIONS = 3
+STORED_BATCHES = 20
+STORED_BATCH_BYTES = 60_000
+"""So that each partition holds more than the 1 MiB that is fetched from it at once."""
+BACKLOG = 25
+"""Connections made before the broker must have accepted them: fewer than the system keeps waiting."""
 
 
 def times(count: int) -> int:
@@ -46,7 +56,8 @@ class Siege:
         self.address = (host, int(port))
         self.process = psutil.Process(self.broker.pid)
         create_topic(self.broker.bootstrap, QUIET)
-        create_topic(self.broker.bootstrap, STORED, partitions=3)
+        create_topic(self.broker.bootstrap, STORED, partitions=STORED_PARTITIONS)
+        self._fill()
         self._bystander = self._start_bystander()
         self._log_seen = 0
         return self
@@ -81,6 +92,23 @@ class Siege:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
+    def connect_many(self, stack: ExitStack, count: int) -> list[socket.socket]:
+        """As many new connections, closed with the stack; none is lost because the broker had to accept others."""
+        made = []
+        for number in range(count):
+            made.append(stack.enter_context(self.connect()))
+            if number % BACKLOG == 0:
+                self.ask("metadata", 12, topics=[])
+        return made
+
+    def connections(self) -> int:
+        """TCP connections that the broker has not closed."""
+        return sum(each.status != psutil.CONN_LISTEN for each in self.process.net_connections("tcp"))
+
+    def wait_until_alone(self) -> None:
+        """Until the broker has noticed that nobody is connected but the bystander."""
+        self.wait_until(lambda: self.connections() == 1, "closed connections are kept")
+
     def ask(self, api: str, version: int, /, **values: object) -> Any:
         """One well-formed request on a connection of its own, and its answer."""
         entity = request(api, version, **values)
@@ -97,10 +125,25 @@ class Siege:
         news, self._log_seen = log[self._log_seen :], len(log)
         assert "Traceback" not in news, news[news.index("Traceback") - 300 :][:4000]
 
+    def _fill(self) -> None:
+        """Give what is to be compared afterwards some content."""
+        batch = encode_batch(
+            [Record(0, int(time.time() * 1000), b"key", random.Random(0).randbytes(STORED_BATCH_BYTES))]
+        )
+        with self.connect() as connection:
+            for index in [*range(STORED_PARTITIONS)] * STORED_BATCHES:
+                entity = produce_request(STORED, index, batch)
+                connection.sendall(framed(entity))
+                answer = receive(connection, type(entity)).responses[0].partition_responses[0]
+                assert answer.error_code is ErrorCode.none, answer
+
     def stored(self) -> dict[str, str]:
         """A digest of every file of the topic that nobody writes to."""
-        files = sorted(Path(self.broker.data_dir).glob(f"{STORED}-*/*"))
+        files = self._stored_files()
         return {f"{each.parent.name}/{each.name}": hashlib.sha256(each.read_bytes()).hexdigest() for each in files}
+
+    def _stored_files(self) -> list[Path]:
+        return sorted(Path(self.broker.data_dir).glob(f"{STORED}-*/*"))
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Fails when it does not come true in time."""

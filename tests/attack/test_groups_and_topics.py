@@ -30,8 +30,7 @@ def join(group: str, metadata: bytes = METADATA) -> bytes:
 def test_a_flood_of_members_disturbs_nobody(siege: Siege, group: str | None) -> None:
     siege.ask("find_coordinator", 3, key="one-group", key_type=0)
     with siege.attack("joins", growth_max=64 * MIB), ExitStack() as stack:
-        for number in range(times(MEMBERS)):
-            connection = stack.enter_context(siege.connect())
+        for number, connection in enumerate(siege.connect_many(stack, times(MEMBERS))):
             connection.sendall(join(group or f"group-{number}"))
         siege.ask("metadata", 12, topics=[])
 

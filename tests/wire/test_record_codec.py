@@ -1,4 +1,5 @@
 import gzip
+from contextlib import suppress
 
 import cramjam
 import pytest
@@ -105,3 +106,20 @@ def test_unknown_codecs_are_refused(codec: int) -> None:
         compression.compress(codec, b"x")
     with pytest.raises(InvalidBatchError, match="unknown"):
         compression.decompress(codec, b"x")
+
+
+@given(st.integers(0, 7), st.binary(max_size=300), st.booleans())
+def test_any_bytes_are_decompressed_or_refused(codec: int, content: bytes, is_framed: bool) -> None:
+    blob = b"\x82SNAPPY\x00" + bytes(8) + content if is_framed and codec == compression.SNAPPY else content
+    with suppress(InvalidBatchError):
+        assert len(compression.decompress(codec, blob, 1 << 20)) <= 1 << 20
+
+
+@given(st.integers(1, 4), st.binary(max_size=200), st.integers(0, 300), st.integers(0, 255))
+def test_a_blob_with_a_byte_changed_is_decompressed_or_refused(
+    codec: int, content: bytes, position: int, value: int
+) -> None:
+    blob = bytearray(compression.compress(codec, content))
+    blob[position % len(blob)] = value
+    with suppress(InvalidBatchError):
+        assert len(compression.decompress(codec, bytes(blob), 1 << 20)) <= 1 << 20

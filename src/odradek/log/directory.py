@@ -168,6 +168,6 @@ def make_directories(files: FileSystem, path: str) -> None:
 def _broker_epoch(marker: bytes) -> int:
     try:
         epoch = json.loads(marker)["brokerEpoch"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return -1
     return epoch if isinstance(epoch, int) else -1

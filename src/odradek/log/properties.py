@@ -54,10 +54,11 @@ def parse_properties(content: bytes) -> MetaProperties:
     found = _integer(values, "odradek.format")
     if found > FORMAT:
         raise PropertiesError(f"odradek.format={found} was written by a newer release (this one reads up to {FORMAT})")
+    text = _text(values, "directory.id")
     try:
-        directory_id = decode_uuid(_text(values, "directory.id"))
+        directory_id = decode_uuid(text)
     except ValueError as error:
-        raise PropertiesError(f"directory.id={values['directory.id']} is not an id") from error
+        raise PropertiesError(f"directory.id={text} is not an id") from error
     return MetaProperties(_text(values, "cluster.id"), _integer(values, "node.id"), directory_id, found)
 
 
