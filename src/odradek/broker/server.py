@@ -16,6 +16,7 @@ from odradek.broker.options import ReadyInfo, StartOptions
 from odradek.broker.settings import load_config
 from odradek.cluster.results import ClusterStartError
 from odradek.config import BrokerConfig, ConfigError
+from odradek.log.directory import AlreadyRunningError
 from odradek.log.errors import LogError
 from odradek.log.properties import PropertiesError
 from odradek.metastore.sqlite import SqliteStore
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 PORT_MAX = 65535
 METADATA_FILE = "metadata.sqlite"
 
-EXPECTED = (ConfigError, LogError, PropertiesError, StoreError, ClusterStartError)
+EXPECTED = (ConfigError, LogError, AlreadyRunningError, PropertiesError, StoreError, ClusterStartError)
 """What keeps a broker from starting and is said in one line."""
 
 
@@ -40,6 +41,7 @@ def run(options: StartOptions, on_ready: Callable[[ReadyInfo], None]) -> int:
     """Serve until SIGINT or SIGTERM. Returns the exit code; raises StartError."""
     try:
         config = load_config(options)
+        split_address(options.metrics)
         prepare_directories(config)
         return uvloop.run(serve(options, config, on_ready))
     except EXPECTED as error:
@@ -53,6 +55,7 @@ async def serve(options: StartOptions, config: BrokerConfig, on_ready: Callable[
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop_requested.set)
     logging_format.configure(options.log_format, options.log_level)
+    warn_of_open_listeners(config)
     store = SqliteStore(str(data_directory(config) / METADATA_FILE))
     broker = Broker(real_host(), loop, config, store, cluster_name=options.cluster or "default")
     endpoint: HttpEndpoint | None = None
@@ -87,15 +90,30 @@ async def serve_metrics(broker: Broker, address: str | None) -> tuple[HttpEndpoi
     """Open the HTTP endpoint where one is asked for, and its real address. Raises StartError."""
     if address is None:
         return None, None
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > PORT_MAX:
-        raise StartError(f"--metrics {address}: must be HOST:PORT")
+    host, port = split_address(address)
     endpoint = HttpEndpoint(broker.loop, registry_of(broker), lambda: broker.is_serving)
     try:
-        bound = await endpoint.start(host.strip("[]"), int(port))
+        bound = await endpoint.start(host.strip("[]"), port)
     except OSError as error:
         raise StartError(f"cannot serve metrics on {address}: {error.strerror or error}") from error
     return endpoint, f"{host}:{bound[1]}"
+
+
+def split_address(address: str | None) -> tuple[str, int]:
+    """HOST:PORT of `--metrics`; ("", 0) when it is not given. Raises StartError."""
+    if address is None:
+        return "", 0
+    host, _, port = address.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > PORT_MAX:
+        raise StartError(f"--metrics {address}: must be HOST:PORT with a port from 0 to {PORT_MAX}")
+    return host, int(port)
+
+
+def warn_of_open_listeners(config: BrokerConfig) -> None:
+    """There is no authentication: whoever reaches a listener may read, write and delete everything."""
+    for listener in config.listeners:
+        if not listener.is_loopback:
+            logger.warning("%s can be reached by other machines, and clients are not authenticated", listener)
 
 
 def settle_memory() -> None:

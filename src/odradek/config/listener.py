@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from odradek.config.errors import ConfigError
 
@@ -26,6 +27,16 @@ class Listener:
     def is_any_address(self) -> bool:
         """Whether it binds to every address of the machine (no client can connect to such a name)."""
         return self.host in ANY_ADDRESS
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect to it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def __str__(self) -> str:
         return (

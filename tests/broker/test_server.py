@@ -1,0 +1,38 @@
+"""What `odradek start` refuses or warns of before it serves anybody."""
+
+import logging
+
+import pytest
+
+from odradek.broker.server import StartError, split_address, warn_of_open_listeners
+from odradek.config import BrokerConfig
+
+
+def config(*listeners: str) -> BrokerConfig:
+    return BrokerConfig.parse(
+        {"listeners": ",".join(listeners), "advertised.listeners": "PLAINTEXT://broker.example:9092"}
+    )
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "[::]", "broker.example"])
+def test_a_listener_that_others_can_reach_is_warned_of(host: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        warn_of_open_listeners(config(f"PLAINTEXT://{host}:9092"))
+    assert "clients are not authenticated" in caplog.text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.1.2.3"])
+def test_a_loopback_listener_is_not_warned_of(host: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        warn_of_open_listeners(config(f"PLAINTEXT://{host}:9092"))
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("address", ["foo", "host:", ":9", "host:70000", "host:x"])
+def test_a_metrics_address_that_is_none_is_refused_in_one_line(address: str) -> None:
+    with pytest.raises(StartError, match="must be HOST:PORT"):
+        split_address(address)
+
+
+def test_a_metrics_address_is_split_at_its_last_colon() -> None:
+    assert split_address("[::1]:9100") == ("[::1]", 9100)
