@@ -155,6 +155,29 @@ def test_a_log_that_is_deleted_fails_its_waiters(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_log_is_deleted_once_its_sync_has_ended_and_the_directory_stays_online(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        files = GatedFiles()
+        manager = await opened(tmp_path, files=files)
+        (log,) = await create(manager, keys("flights", 1))
+        files.gate.clear()
+        append(log, batch(b"a"))
+        manager.flusher.request(log, everything=True)
+        await until(lambda: manager.flusher.is_running(log))
+        append(log, batch(b"b"))
+        deletion = asyncio.ensure_future(manager.delete([(FLIGHTS, 0)]))
+        await until(lambda: log not in manager.dirty)
+        assert (tmp_path / "flights-0").exists()
+        files.gate.set()
+        assert await deletion
+        assert not (tmp_path / "flights-0").exists()
+        assert manager.dirty == {}
+        assert manager.healths[str(tmp_path)].is_up
+        await manager.stop()
+
+    asyncio.run(scenario())
+
+
 def test_the_recovery_point_moves_only_with_the_indexes(tmp_path: Path) -> None:
     async def scenario() -> None:
         manager = await opened(tmp_path)

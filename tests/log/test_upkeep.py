@@ -1,17 +1,20 @@
 """What happens by itself: syncing, checkpoints, retention, removal, and how little of it when nothing was written."""
 
 import asyncio
+import errno
 from pathlib import Path
 
 import pytest
 
 from odradek.log.descriptors import Descriptors
+from odradek.log.errors import DirectoryFailedError, DiskFullError
 from odradek.log.health import CALM_S, SLOW_WINDOW_S, SLOW_WRITES, DirectoryHealth
 from odradek.log.log import Log
 from odradek.log.upkeep import SYNC_AGE_S, SYNC_BYTES, due_for_sync
 from odradek.log.writeback import LOG_BYTES_MIN
+from odradek.log.writer import LogWriter
 from tests.support.faulty_files import FaultyFiles
-from tests.support.log_managers import crash, create, keys, opened, until
+from tests.support.log_managers import FLIGHTS, crash, create, keys, opened, until
 from tests.support.logs import append, batch, topic_config
 
 
@@ -75,6 +78,101 @@ def test_checkpoints_are_written_while_records_come_and_not_otherwise(tmp_path: 
         files.calls.clear()
         await until(lambda: manager.now() > ticks)
         assert files.calls == []
+        await manager.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_checkpoint_file_is_written_by_one_at_a_time(tmp_path: Path) -> None:
+    class Overlaps(FaultyFiles):
+        writing, together = 0, 0
+
+        def open(self, path: str, flags: int, mode: int = 0o644) -> int:
+            if path.endswith("checkpoint.tmp"):
+                self.writing += 1
+                self.together = max(self.together, self.writing)
+            return super().open(path, flags, mode)
+
+        def rename(self, source: str, target: str) -> None:
+            super().rename(source, target)
+            self.writing -= source.endswith("checkpoint.tmp")
+
+    async def scenario() -> None:
+        files = Overlaps()
+        manager = await opened(tmp_path, files=files)
+        await create(manager, keys("flights", 1))
+        written = await asyncio.gather(*(manager.upkeep.checkpoint_recovery_points() for _ in range(20)))
+        assert written == [[str(tmp_path)]] * 20
+        assert files.together == 1
+        await manager.stop()
+
+    asyncio.run(scenario())
+
+
+def test_retention_goes_on_where_there_is_no_room_for_longer_names(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        files = FaultyFiles()
+        manager = await opened(tmp_path, files=files)
+        (log,) = await create(manager, keys("flights", 1), topic_config(segment_bytes=100))
+        append(log, batch(b"a"))
+        append(log, batch(b"b"))
+        log.advance_log_start(1)
+        files.fail("rename", errno.ENOSPC)
+        log.delete_old_segments(manager.time_ms())
+        assert [segment.base_offset for segment in log.segments] == [1]
+        assert not (tmp_path / "flights-0" / f"{0:020}.log").exists()
+        await crash(manager)
+
+    asyncio.run(scenario())
+
+
+def test_a_topic_that_a_full_disk_lets_nobody_rename_is_not_deleted_and_its_directory_not_offline(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        files = FaultyFiles()
+        manager = await opened(tmp_path, files=files)
+        await create(manager, keys("flights", 1))
+        files.fail("rename", errno.ENOSPC)
+        assert not await manager.delete([(FLIGHTS, 0)])
+        assert manager.healths[str(tmp_path)].is_up
+        assert (tmp_path / "flights-0").exists()
+        await crash(manager)
+
+    asyncio.run(scenario())
+
+
+def test_an_append_that_has_to_make_indexes_anew_on_a_full_disk_is_refused_and_comes_later(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        first = await opened(tmp_path)
+        (log,) = await create(first, keys("flights", 1))
+        append(log, batch(b"a"))
+        await first.stop()
+        (tmp_path / "flights-0" / f"{0:020}.timeindex").write_bytes(b"x" * 12)
+        files = FaultyFiles()
+        manager = await opened(tmp_path, files=files)
+        again = manager.get(FLIGHTS, 0)
+        assert again is not None
+        files.fail("pwritev", errno.ENOSPC)
+        with pytest.raises(DiskFullError):
+            append(again, batch(b"b"))
+        assert append(again, batch(b"b")).base_offset == 1
+        await manager.stop()
+
+    asyncio.run(scenario())
+
+
+def test_appends_that_wait_for_a_thread_when_their_topic_goes_say_nothing_of_the_disk(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        (log,) = await create(manager, keys("flights", 1))
+        writer = LogWriter(log, manager, lambda *_: None, lambda: None)
+        answers = [writer.submit(batch(value), 0, "client") for value in (b"a", b"b", b"c")]
+        assert await manager.delete([(FLIGHTS, 0)])
+        outcomes = await asyncio.gather(*answers, return_exceptions=True)
+        assert isinstance(outcomes[-1], DirectoryFailedError)
+        assert manager.healths[str(tmp_path)].is_up
+        assert manager.dirty == {}
         await manager.stop()
 
     asyncio.run(scenario())

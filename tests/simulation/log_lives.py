@@ -42,9 +42,12 @@ FLUSH_SECONDS_MAX = 0.006
 
 @dataclass
 class Topic:
-    """What is known of a topic: its state ("making", "made", "deleting", "deleted") and what it must hold.
+    """What is known of a topic and what it must hold.
 
-    A topic whose creation was interrupted is still "making" when it is found: a power loss may take it.
+    Its state is "making", "made", "truncating", "deleting" or "deleted".
+
+    A topic whose creation was interrupted is still "making" when it is found: a power loss may take it. After a
+    truncation that was interrupted before its flush a power loss may bring back what was cut.
     """
 
     key: PartitionKey
@@ -102,7 +105,7 @@ class LogLives:
         for name in KEPT:
             if name not in self.topics or (self.topics[name].key.topic_id, 0) not in manager.logs:
                 await self.create(manager, name)
-            elif self.topics[name].state == "making":
+            elif self.topics[name].state != "made":
                 await self.store(manager, name)
         for _ in range(ACTIONS):
             try:
@@ -223,6 +226,7 @@ class LogLives:
         if DIRECTORY not in await manager.upkeep.checkpoint_recovery_points():
             return
         topic.history.add(Crashed(loses_suffix=True))
+        topic.state = "truncating"
         end_offset = log.truncate_to(offset)
         assert end_offset <= offset
         kept = await read_all(manager, log)
@@ -290,7 +294,7 @@ class LogLives:
             assert log.damage is None, log.damage
             if topic.state == "deleting":
                 continue
-            if topic.state != "making":
+            if topic.state not in ("making", "truncating"):
                 topic.state = "made"
             await self.verify_log(manager, topic, log)
 

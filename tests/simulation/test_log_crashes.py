@@ -36,7 +36,7 @@ def test_producer_state_survives_a_power_loss_between_a_full_flush_and_its_check
     assert log(seed), replay_line("log", seed)
 
 
-@pytest.mark.parametrize("seed", [38, 422, 424, 517, 542, 568])
+@pytest.mark.parametrize("seed", [38, 422, 424, 517, 542, 568, 842])
 def test_seeds_that_once_found_something(seed: int) -> None:
     assert log(seed), replay_line("log", seed)
 

@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from odradek.log import reading
-from odradek.log.errors import DirectoryFailedError, OffsetOutOfRangeError
+from odradek.log.errors import DirectoryFailedError, DiskFullError, OffsetOutOfRangeError, disk_error
 from odradek.log.log_state import new_segment
 from odradek.log.paths import (
     DELETED_SUFFIX,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def truncate_to(log: "LogState", offset: int) -> int:
-    """As `Log.truncate_to`."""
+    """As `Log.truncate_to`. Durable with the next flush; after a crash before it, flush before anything is appended."""
     if offset >= log.log_end_offset:
         log.epochs.truncate_from_end(log.log_end_offset)
         return log.log_end_offset
@@ -121,7 +121,13 @@ def _rename(log: "LogState", segments: "Sequence[Segment]", suffixes: "Sequence[
             log.storage.descriptors.forget(path)
             log.extra_dirty.pop(path, None)
             with contextlib.suppress(FileNotFoundError):
-                files.rename(path, path + DELETED_SUFFIX)
+                try:
+                    files.rename(path, path + DELETED_SUFFIX)
+                except OSError as error:
+                    if not isinstance(disk_error(error, path), DiskFullError):
+                        raise
+                    files.unlink(path)  # There is no room for the longer name.
+                    continue
                 renamed.append(path + DELETED_SUFFIX)
         segment.handle = None
     log.directory_dirty = True

@@ -47,13 +47,16 @@ class Flusher:
         self._on_failure = on_failure
         self._queue: dict[Log, bool] = {}
         """Logs to sync; True where the recovery point is to move too."""
-        self._running: dict[Log, None] = {}
+        self._running: dict[Log, bool] = {}
+        """Logs that are being synced; False for those that were forgotten meanwhile."""
         self._again: dict[Log, bool] = {}
         """As the queue, for logs that are being synced."""
         self._waiters: dict[Log, list[asyncio.Future[None]]] = {}
         self._active = 0
         self._scheduled = False
         self._idle: asyncio.Future[None] | None = None
+        self._ended: asyncio.Future[None] | None = None
+        """Done when the next executor call has ended; made when somebody waits for that."""
 
     def request(self, log: Log, *, everything: bool = False) -> None:
         """Sync what the log holds now, soon; with `everything` also what the recovery point needs."""
@@ -83,7 +86,16 @@ class Flusher:
         """The log is being closed or deleted: nothing new is started for it."""
         self._queue.pop(log, None)
         self._again.pop(log, None)
+        if log in self._running:
+            self._running[log] = False
         self._fail_waiters(log, DirectoryFailedError(f"{log.directory} is closed"))
+
+    async def let_go(self, logs: Sequence[Log]) -> None:
+        """Returns once no executor call uses files of these logs: then their directories may get other names."""
+        while any(log in self._running for log in logs):
+            if self._ended is None:
+                self._ended = self._loop.create_future()
+            await asyncio.wait([self._ended])
 
     def is_running(self, log: Log) -> bool:
         """Whether an executor call holds descriptors of the log."""
@@ -112,7 +124,7 @@ class Flusher:
                 self._wake_waiters(log)
             else:
                 started.append((log, job))
-                self._running[log] = None
+                self._running[log] = True
         if not started:
             return
         self._active += 1
@@ -123,16 +135,21 @@ class Flusher:
     def _finish(self, started: Started, future: asyncio.Future[tuple[OSError | bool, ...]]) -> None:
         self._active -= 1
         for (log, job), outcome in zip(started, future.result(), strict=True):
-            del self._running[log]
+            is_ours = self._running.pop(log)
             if isinstance(outcome, OSError):
                 log.fail_flush(job)
                 self._fail(log, outcome)
                 continue
             log.finish_flush(job, replaced=outcome)
+            if not is_ours:
+                continue
             self._on_flushed(log)
             if (again := self._again.pop(log, None)) is not None:
                 self._queue[log] = again
             self._wake_waiters(log)
+        ended, self._ended = self._ended, None
+        if ended is not None and not ended.done():
+            ended.set_result(None)
         self._start_batches()
 
     def _fail(self, log: Log, error: Exception) -> None:

@@ -4,7 +4,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from odradek.log import index_rebuild, reading
-from odradek.log.errors import ColdError, CorruptIndexError, DirectoryFailedError, OffsetOutOfRangeError
+from odradek.log.errors import (
+    ColdError,
+    CorruptIndexError,
+    DirectoryFailedError,
+    DiskFullError,
+    OffsetOutOfRangeError,
+    disk_error,
+)
 from odradek.log.reading import ReadRange
 
 if TYPE_CHECKING:
@@ -102,8 +109,12 @@ async def rebuild_indexes(log: "Log", segment: "Segment") -> None:
         log.config.index_interval_bytes,
     )
     if log.generation == generation:
-        segment.replace_indexes(rebuilt)
         log.sync_later(segment.offset_index_path, segment.time_index_path)
+        try:
+            segment.replace_indexes(rebuilt)
+        except OSError as error:
+            if not isinstance(disk_error(error, segment.log_path), DiskFullError):
+                raise  # With too little room a reader goes by as much of them as there is.
 
 
 def position_of(log: "Log", segment: "Segment", offset: int) -> int:

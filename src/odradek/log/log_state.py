@@ -230,7 +230,7 @@ class LogState:
         try:
             segment.prepare(self._config.index_interval_bytes)
         except OSError as error:
-            raise DirectoryFailedError(f"reading {segment.log_path}: {error}") from error
+            raise disk_error(error, f"preparing {segment.log_path}") from error  # It may rebuild indexes.
 
     # -- producers ------------------------------------------------------------------------------------------------
 

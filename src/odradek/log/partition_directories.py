@@ -111,6 +111,8 @@ class PartitionDirectories:
 
     async def _set_aside(self, keys: Iterable["LogKey"], suffix: str) -> bool:
         renames: dict[str, list[tuple[str, str]]] = {}
+        keys = tuple(keys)
+        logs = [log for key in keys if (log := self._manager.logs.get(key)) is not None]
         for key in keys:
             if (let_go := self._let_go(key)) is None:
                 continue
@@ -119,16 +121,19 @@ class PartitionDirectories:
             renames.setdefault(path, []).append((name, target))
             if suffix == DELETED_SUFFIX:
                 self._manager.upkeep.remove_later(f"{path}/{target}", delay_ms)
+        await self._manager.flusher.let_go(logs)
+        is_certain = True
         for path, pairs in renames.items():
             if self._manager.healths[path].is_failed:
                 continue
             error = await self._manager.loop.run_in_executor(None, rename_all, self._manager.files, path, tuple(pairs))
             if error is not None:
-                self._manager.fail_directory(path, f"renaming partitions: {error}")
+                is_certain = False
+                self._manager.write_failed(self._manager.healths[path], disk_error(error, "renaming partitions"))
         if renames:  # What the checkpoints say of these would else be applied to the next partition of the name.
             await self._manager.upkeep.checkpoint_recovery_points()
             await self._manager.upkeep.checkpoint_start_offsets()
-        return not any(self._manager.healths[path].is_failed for path in renames)
+        return is_certain and not any(self._manager.healths[path].is_failed for path in renames)
 
     def _let_go(self, key: "LogKey") -> tuple[str, str, int] | None:
         """Log directory, name and delay of removal of a log that is no longer ours."""

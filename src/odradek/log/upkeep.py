@@ -57,6 +57,8 @@ class Upkeep:
         self._tasks: dict[str, asyncio.Task[object]] = {}
         self._removals: deque[tuple[float, str]] = deque()
         self._next: dict[str, float] = {}
+        self._checkpoint_turns = {name: asyncio.Lock() for name in checkpoints.WRITTEN}
+        """One writer at a time: the timer, deletions and a stop use the same temporary file."""
         self._written = False
         """Anything was appended since the high watermarks were last written."""
         self._low: dict[str, None] = {}
@@ -149,10 +151,11 @@ class Upkeep:
 
     async def checkpoint_recovery_points(self) -> list[str]:
         """Write what is certainly on stable storage; recovery starts from there. The directories it was written in."""
-        self.recovery_points_changed = False
-        intact = [log for log in self._manager.logs.values() if log.damage is None]
-        stored = {log: log.recovery_point for log in intact if len(log.snapshot_offsets) > 1}
-        written = await self._checkpoint(checkpoints.RECOVERY_POINT, lambda log: log.recovery_point)
+        async with self._checkpoint_turns[checkpoints.RECOVERY_POINT]:
+            self.recovery_points_changed = False
+            intact = [log for log in self._manager.logs.values() if log.damage is None]
+            stored = {log: log.recovery_point for log in intact if len(log.snapshot_offsets) > 1}
+            written = await self._checkpoint(checkpoints.RECOVERY_POINT, lambda log: log.recovery_point)
         for log, recovery_point in stored.items():
             if directory_of(log) in written and self._manager.get(log.topic_id, log.partition) is log:
                 self._manager.recovery_point_stored(log, recovery_point)
@@ -160,13 +163,15 @@ class Upkeep:
 
     async def checkpoint_start_offsets(self) -> list[str]:
         """Write log start offsets, of logs that have lost their beginning."""
-        self.starts_changed = False
-        return await self._checkpoint(checkpoints.LOG_START_OFFSET, _start_offset)
+        async with self._checkpoint_turns[checkpoints.LOG_START_OFFSET]:
+            self.starts_changed = False
+            return await self._checkpoint(checkpoints.LOG_START_OFFSET, _start_offset)
 
     async def checkpoint_high_watermarks(self) -> list[str]:
         """Write how far each partition was committed."""
-        self._written = False
-        return await self._checkpoint(checkpoints.HIGH_WATERMARK, self._manager.high_watermark_of)
+        async with self._checkpoint_turns[checkpoints.HIGH_WATERMARK]:
+            self._written = False
+            return await self._checkpoint(checkpoints.HIGH_WATERMARK, self._manager.high_watermark_of)
 
     async def _checkpoint(self, name: str, offset_of: Callable[[Log], int | None]) -> list[str]:
         manager = self._manager
@@ -188,7 +193,8 @@ class Upkeep:
         for count, log in enumerate(list(self._manager.candidates)):
             if count % RETENTION_LOGS_PER_SLICE == 0:
                 await asyncio.sleep(0)
-            self._manager.retain(log)
+            if log in self._manager.candidates:  # It may have been deleted meanwhile.
+                self._manager.retain(log)
 
     async def _expire_producers(self) -> None:
         """Forget idempotent producers that have not written for producer.id.expiration.ms."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from odradek.host.files import write_all
 from odradek.log.append import AppendPlan, AppendResult, Origin
 from odradek.log.descriptors import Handle
-from odradek.log.errors import LogError, disk_error
+from odradek.log.errors import DirectoryFailedError, LogError, disk_error
 from odradek.log.health import SLOW_WRITE_S
 from odradek.log.log import Log
 
@@ -78,6 +78,8 @@ class LogWriter:
     def _begin(self, waiting: _Waiting) -> bool:
         """Whether a write is under way; else the append has been answered."""
         manager, log = self._manager, self._log
+        if self._is_gone(waiting):
+            return False
         try:
             self._health.check()
             plan = log.plan_append(
@@ -110,11 +112,22 @@ class LogWriter:
         now = self._manager.now()
         if now - started > SLOW_WRITE_S:
             self._manager.write_stalled(self._health, now)
-        try:
-            self._finish(waiting, plan, future)
-        except LogError as error:
-            self._refuse(waiting, error)
+        future.exception()  # Looked at, also when the log is gone.
+        if not self._is_gone(waiting):
+            try:
+                self._finish(waiting, plan, future)
+            except LogError as error:
+                self._refuse(waiting, error)
         self._next()
+
+    def _is_gone(self, waiting: _Waiting) -> bool:
+        """Whether the log was deleted or set aside meanwhile, and the append refused: that says nothing of the disk."""
+        log = self._log
+        if self._manager.get(log.topic_id, log.partition) is log:
+            return False
+        if not waiting.answer.done():
+            waiting.answer.set_exception(DirectoryFailedError(f"{log.directory} is closed"))
+        return True
 
     def _finish(self, waiting: _Waiting, plan: AppendPlan, future: "asyncio.Future[None]") -> None:
         error = future.exception()
