@@ -21,6 +21,7 @@ PATCH = """What it is about.
 """
 
 
+@pytest.mark.timeout(1200)
 def test_every_mutant_is_found_within_its_seeds_and_the_tree_without_it_is_clean() -> None:
     outcomes = list(run_all(load(), jobs=2))
     assert [f"{each.mutant.name}: {each.detail}" for each in outcomes if each.seed is None] == []

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import uvloop
@@ -42,7 +42,6 @@ def run(options: StartOptions, on_ready: Callable[[ReadyInfo], None]) -> int:
     try:
         config = load_config(options)
         split_address(options.metrics)
-        prepare_directories(config)
         return uvloop.run(serve(options, config, on_ready))
     except EXPECTED as error:
         raise StartError(str(error)) from error
@@ -56,14 +55,13 @@ async def serve(options: StartOptions, config: BrokerConfig, on_ready: Callable[
         loop.add_signal_handler(number, stop_requested.set)
     logging_format.configure(options.log_format, options.log_level)
     warn_of_open_listeners(config)
-    store = SqliteStore(str(data_directory(config) / METADATA_FILE))
-    broker = Broker(real_host(), loop, config, store, cluster_name=options.cluster or "default")
+    broker = make_broker(options, config, loop)
     endpoint: HttpEndpoint | None = None
     try:
         await start(broker, config)
         endpoint, metrics = await serve_metrics(broker, options.metrics)
         settle_memory()
-        on_ready(ready_info(broker, config, metrics))
+        on_ready(ready_info(broker, options, config, metrics))
         waiting = loop.create_task(stop_requested.wait())
         await asyncio.wait((waiting, broker.failed), return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -72,6 +70,14 @@ async def serve(options: StartOptions, config: BrokerConfig, on_ready: Callable[
         if endpoint is not None:
             endpoint.stop()
     return 0 if stop_requested.is_set() else 1
+
+
+def make_broker(options: StartOptions, config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> Broker:
+    """On this machine, with its metadata in SQLite. Raises StartError for a directory that cannot be made."""
+    directory = data_directory(options, config)
+    prepare_directories({directory, *config.get("log.dirs")})
+    store = SqliteStore(str(Path(directory) / METADATA_FILE))
+    return Broker(real_host(), loop, config, store, cluster_name=options.cluster or "default")
 
 
 async def start(broker: Broker, config: BrokerConfig) -> None:
@@ -122,27 +128,29 @@ def settle_memory() -> None:
     gc.freeze()
 
 
-def prepare_directories(config: BrokerConfig) -> None:
+def prepare_directories(directories: Iterable[str]) -> None:
     """Make the data directories. Raises StartError naming the one that cannot be made."""
-    for directory in config.get("log.dirs"):
+    for directory in sorted(directories):
         try:
             Path(directory).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StartError(f"cannot make the data directory {directory}: {error.strerror}") from error
 
 
-def data_directory(config: BrokerConfig) -> Path:
-    """Where metadata lives: the first log directory."""
-    return Path(config.get("log.dirs")[0])
+def data_directory(options: StartOptions, config: BrokerConfig) -> str:
+    """Where metadata lives: `--data-dir`, else the first log directory."""
+    return options.data_dir or str(config.get("log.dirs")[0])
 
 
-def ready_info(broker: Broker, config: BrokerConfig, metrics: str | None) -> ReadyInfo:
+def ready_info(broker: Broker, options: StartOptions, config: BrokerConfig, metrics: str | None = None) -> ReadyInfo:
     """What is shown to whoever started the broker."""
     bound, advertised = broker.listeners[0], broker.advertised[0]
+    named = (data_directory(options, config), *config.get("log.dirs"))
+    directories = dict.fromkeys(str(Path(directory).absolute()) for directory in named)
     return ReadyInfo(
         listen=f"{bound.host}:{bound.port}",
         advertise=f"{advertised.host}:{advertised.port}",
-        data_dir=str(data_directory(config)),
+        data_dir=", ".join(directories),
         node_id=broker.node_id,
         cluster_id=broker.cluster.image.cluster_id,
         metrics=metrics,

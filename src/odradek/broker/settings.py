@@ -8,7 +8,7 @@ from pathlib import Path
 from odradek.broker.options import StartOptions
 from odradek.config import BrokerConfig, ConfigError
 
-NAMED = {"node_id": "node.id", "data_dir": "log.dirs"}
+NAMED = {"node_id": "node.id"}
 """Options of the command line that stand for one configuration key."""
 
 
@@ -22,7 +22,7 @@ def load_config(options: StartOptions) -> BrokerConfig:
     if options.advertise is not None:
         values["advertised.listeners"] = f"PLAINTEXT://{options.advertise}"
     if not {"log.dirs", "log.dir"} & values.keys():
-        values["log.dirs"] = default_data_directory()
+        values["log.dirs"] = options.data_dir or default_data_directory()
     return BrokerConfig.parse(values)
 
 

@@ -67,6 +67,28 @@ def ranges(admin: AdminClient, partitions: Iterable[Partition]) -> dict[Partitio
     return {partition: Range(starts[partition], ends[partition]) for partition in wanted}
 
 
+def served_ranges(admin: AdminClient, partitions: Iterable[Partition]) -> dict[Partition, Range]:
+    """As `ranges`, without the partitions that cannot answer, for example on a failed disk."""
+    from odradek.cli.kafka import OffsetSpec
+
+    wanted = list(partitions)
+    starts = _answered(admin, wanted, OffsetSpec.earliest())
+    ends = _answered(admin, wanted, OffsetSpec.latest())
+    return {each: Range(starts[each], ends[each]) for each in wanted if each in starts and each in ends}
+
+
+def _answered(admin: AdminClient, partitions: list[Partition], spec: Any) -> dict[Partition, int]:
+    from odradek.cli.kafka import TopicPartition
+
+    wanted = {TopicPartition(topic, partition): spec for topic, partition in partitions}
+    futures = admin.list_offsets(wanted, request_timeout=REQUEST_TIMEOUT_S) if wanted else {}
+    return {
+        (asked.topic, asked.partition): future.result().offset
+        for asked, future in futures.items()
+        if future.exception() is None
+    }
+
+
 def committed(admin: AdminClient, group: str) -> dict[Partition, int]:
     """The group's committed offsets."""
     from odradek.cli.kafka import ConsumerGroupTopicPartitions

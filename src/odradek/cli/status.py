@@ -37,7 +37,7 @@ def _report(admin: AdminClient) -> dict[str, Any]:
     topics = {name: metadata.topics[name] for name in sorted(metadata.topics) if name[:2] != "__"}
     partitions = [p for topic in topics.values() for p in topic.partitions.values()]
     reachable = [(n, p.id) for n, topic in topics.items() for p in topic.partitions.values() if p.leader >= 0]
-    held = queries.ranges(admin, reachable)
+    held = queries.served_ranges(admin, reachable)
     return {
         "cluster_id": metadata.cluster_id,
         "controller": metadata.controller_id,
@@ -46,7 +46,7 @@ def _report(admin: AdminClient) -> dict[str, Any]:
             for _, broker in sorted(metadata.brokers.items())
         ],
         "partitions": len(partitions),
-        "offline_partitions": sum(p.leader < 0 for p in partitions),
+        "offline_partitions": len(partitions) - len(held),
         "under_replicated_partitions": sum(len(p.isrs) < len(p.replicas) for p in partitions),
         "topics": [_topic(name, topic, held) for name, topic in topics.items()],
         "groups": _groups(admin),

@@ -67,13 +67,13 @@ def list_topics(
     """List topics with what they hold."""
     admin = session.admin()
     found = {name: topic for name, topic in queries.topics(admin).items() if internal or name[:2] != "__"}
-    held = queries.ranges(admin, queries.partitions_of(found))
+    held = queries.served_ranges(admin, queries.partitions_of(found))
     listing = [
         {
             "name": name,
             "partitions": len(topic.partitions),
             "replication_factor": max((len(p.replicas) for p in topic.partitions.values()), default=0),
-            "records": sum(held[name, partition].end - held[name, partition].start for partition in topic.partitions),
+            "records": sum(held[name, p].end - held[name, p].start for p in topic.partitions if (name, p) in held),
         }
         for name, topic in found.items()
     ]
@@ -94,7 +94,7 @@ def describe(
     """Show a topic's partitions, replicas, offsets and settings."""
     admin = session.admin()
     found = queries.require_topics(admin, topics)
-    held = queries.ranges(admin, queries.partitions_of(found))
+    held = queries.served_ranges(admin, queries.partitions_of(found))
     descriptions = [_description(admin, name, topic, held, all_configs) for name, topic in found.items()]
     if session.json:
         write_json({"topics": descriptions})
@@ -119,8 +119,8 @@ def _description(
                 "leader": partition.leader,
                 "replicas": partition.replicas,
                 "isr": partition.isrs,
-                "start_offset": held[name, number].start,
-                "end_offset": held[name, number].end,
+                "start_offset": held[name, number].start if (name, number) in held else None,
+                "end_offset": held[name, number].end if (name, number) in held else None,
             }
             for number, partition in sorted(topic.partitions.items())
         ],
@@ -148,10 +148,22 @@ def _write_description(description: dict[str, Any]) -> None:
         write_line(f"  {key}={value}")
     headers = ["PARTITION", "LEADER", "REPLICAS", "IN SYNC", "START", "END"]
     rows = [
-        [p["partition"], p["leader"], _ids(p["replicas"]), _ids(p["isr"]), p["start_offset"], p["end_offset"]]
+        [
+            p["partition"],
+            p["leader"],
+            _ids(p["replicas"]),
+            _ids(p["isr"]),
+            _offset(p["start_offset"]),
+            _offset(p["end_offset"]),
+        ]
         for p in description["partitions"]
     ]
     write_table(headers, rows)
+
+
+def _offset(offset: int | None) -> str:
+    """A partition that cannot answer has none."""
+    return "-" if offset is None else str(offset)
 
 
 def _ids(brokers: list[int]) -> str:

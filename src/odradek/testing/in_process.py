@@ -139,21 +139,16 @@ class InProcessBroker:
 
     async def _serve(self, ready: concurrent.futures.Future[ReadyInfo]) -> None:
         from odradek.broker import server
-        from odradek.broker.broker import Broker
-        from odradek.broker.machine import real_host
         from odradek.broker.options import StartOptions
         from odradek.broker.settings import load_config
-        from odradek.metastore.sqlite import SqliteStore
 
         self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
         options = StartOptions(listen=self._listen, data_dir=str(self.data_dir), overrides=self._settings)
         config = load_config(options)
-        server.prepare_directories(config)
-        store = SqliteStore(str(server.data_directory(config) / server.METADATA_FILE))
-        broker = Broker(real_host(), self._loop, config, store)
+        broker = server.make_broker(options, config, self._loop)
         try:
             await server.start(broker, config)
-            ready.set_result(server.ready_info(broker, config, None))
+            ready.set_result(server.ready_info(broker, options, config))
             await self._stop_requested.wait()
         finally:
             await broker.stop()
