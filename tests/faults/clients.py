@@ -5,7 +5,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-TIMEOUT_S = 20
+TIMEOUT_S = 30
 
 
 def produce(bootstrap: str, topic: str, value: bytes, partition: int = 0) -> Any:

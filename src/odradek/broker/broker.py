@@ -117,7 +117,8 @@ class Broker:
         self.groups = GroupCoordinator(
             self.replicas, self.cluster, self._start_config, self.host.clock, self.loop, self.host.random
         )
-        await self.cluster.start(proven_epoch=self.logs.predecessor_epoch())
+        cluster_id = self.logs.cluster_id(self.node_id)
+        await self.cluster.start(proven_epoch=self.logs.predecessor_epoch(), cluster_id=cluster_id)
         self._is_started = True
         await self.logs.load(self.cluster.image.cluster_id, self.node_id)
         self.logs.start()

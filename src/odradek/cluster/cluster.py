@@ -118,16 +118,17 @@ class Cluster:
 
     # --- life cycle ---
 
-    async def start(self, *, proven_epoch: int = -1) -> None:
+    async def start(self, *, proven_epoch: int = -1, cluster_id: str | None = None) -> None:
         """Returns when this broker is unfenced and has taken the leadership of its partitions, in new leader epochs.
 
         `proven_epoch`: the broker epoch since which this data directory is proven to have lost nothing (clean-stop
-        marker, or the same kernel boot), -1 for none. Raises ClusterStartError, StoreError.
+        marker, or the same kernel boot), -1 for none. `cluster_id`: the cluster to which the data directory belongs,
+        None when it is new; nothing is written to the metadata of any other. Raises ClusterStartError, StoreError.
         """
         info = await self._store.open()
         self._writer.max_operations = info.max_operations
         try:
-            await self._make_cluster()
+            await self._make_cluster(cluster_id)
             await self._feed.load()
             self._spawn(self._feed.run())
             async with asyncio.timeout(START_TIMEOUT_S):
@@ -147,7 +148,7 @@ class Cluster:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
-    async def _make_cluster(self) -> None:
+    async def _make_cluster(self, expected_id: str | None) -> None:
         """The first broker names the cluster."""
         while True:
             found, _ = await self._writer.get(self._keys.meta)
@@ -157,7 +158,15 @@ class Cluster:
                     raise ClusterStartError(
                         f"the cluster's metadata has format {record.format}, this version reads up to {METADATA_FORMAT}"
                     )
+                if expected_id not in (None, record.cluster_id):
+                    raise ClusterStartError(
+                        f"the data belongs to cluster {expected_id}, the metadata to cluster {record.cluster_id}"
+                    )
                 return
+            if expected_id is not None:
+                raise ClusterStartError(
+                    f"the data belongs to cluster {expected_id}, but its metadata is gone: restore it from a backup"
+                )
             record = MetaRecord(uuid_text(random_uuid(self._random)), METADATA_FORMAT)
             await self._writer.commit([absent(self._keys.meta)], [Put(self._keys.meta, record.encode())])
 

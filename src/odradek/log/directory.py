@@ -94,14 +94,18 @@ class LogDirectory:
         self.predecessor_epoch = _broker_epoch(marker or b"")
         self.same_boot = bool(boot_id) and self._read(BOOT_ID) == boot_id.encode()
 
+    def require_node(self, node_id: int) -> None:
+        """Raises PropertiesError when the directory is another node's."""
+        if self.properties is not None and self.properties.node_id != node_id:
+            raise PropertiesError(f"{self.path} belongs to node {self.properties.node_id}, not {node_id}")
+
     def identify(self, cluster_id: str, node_id: int, new_directory_id: UUID) -> None:
         """Check that the directory belongs here, or make it ours when it is new, and bring its format up to ours."""
+        self.require_node(node_id)
         found = self.properties
         wanted = MetaProperties(cluster_id, node_id, found.directory_id if found else new_directory_id)
         if found is not None and found.cluster_id != cluster_id:
             raise PropertiesError(f"{self.path} belongs to cluster {found.cluster_id}, not {cluster_id}")
-        if found is not None and found.node_id != node_id:
-            raise PropertiesError(f"{self.path} belongs to node {found.node_id}, not {node_id}")
         if found != wanted:
             self._upgrade(found)
             write_atomically(self.files, self.file(META_PROPERTIES), render_properties(wanted))

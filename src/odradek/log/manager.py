@@ -178,6 +178,15 @@ class LogManager:
         first = self.directories[0]
         return first.properties.directory_id if first.properties else self._new_ids[first.path]
 
+    def cluster_id(self, node_id: int) -> str | None:
+        """Which cluster the directories belong to, None when all are new; asked before that cluster hears of us.
+
+        Raises PropertiesError when one is another node's.
+        """
+        for directory in self._usable():
+            directory.require_node(node_id)
+        return next((each.properties.cluster_id for each in self._usable() if each.properties is not None), None)
+
     def predecessor_epoch(self) -> int:
         """Broker epoch that every directory's clean-stop marker carries, -1 when there is none (KIP-966)."""
         epochs = {directory.predecessor_epoch for directory in self.directories}
