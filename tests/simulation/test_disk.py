@@ -173,6 +173,17 @@ def test_a_crash_comes_at_the_step_it_was_planned_for_and_kills_the_process() ->
     assert b"onetwo".startswith(read_file(disk.mount(), "/data/a"))
 
 
+def test_a_crash_can_be_planned_for_an_operation_on_some_file() -> None:
+    disk = new_disk()
+    files = disk.mount()
+    fds = [write(files, path, b"") for path in ("/data/a", "/data/b")]
+    disk.crash_on("pwritev", "/data/b", "process", skip=1)
+    for fd in (fds[0], fds[1], fds[0]):
+        files.pwritev(fd, [b"one"], 0)
+    with pytest.raises(SimulatedCrash):
+        files.pwritev(fds[1], [b"two"], 3)
+
+
 def test_a_full_disk_writes_what_fits_and_then_refuses() -> None:
     disk = new_disk(capacity_bytes=8192)
     files = disk.mount()

@@ -1,9 +1,11 @@
 """A seed replays exactly; processes die without a trace of them left running."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,25 @@ def test_a_crash_planned_at_an_io_step_kills_the_whole_process_there() -> None:
         world.run_for(1)
         assert 10 < seen == len(steps)
         world.check()
+
+
+def test_a_task_that_a_crash_keeps_from_beginning_is_closed_and_warned_of_by_nobody() -> None:
+    async def never() -> None:
+        pass
+
+    async def work(process: Process) -> None:
+        process.loop.create_task(never())
+        process.host.files.mkdir("/data")
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with World(2) as world:
+            machine = world.machine("broker")
+            machine.disk.crash_at(1, "process")
+            machine.start(work)
+            world.run_for(1)
+            gc.collect()
+    assert [str(each.message) for each in caught] == []
 
 
 def test_a_machine_keeps_its_boot_id_unless_the_power_was_lost() -> None:

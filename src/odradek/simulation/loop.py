@@ -45,6 +45,8 @@ class SimulatedLoop(SocketCalls, _Base):  # type: ignore[misc]
         self.network.add_host(name)
         self.executor = SimulatedExecutor(self)
         self.tasks: list[weakref.ref[asyncio.Task[Any]]] = []
+        self.remains: list[asyncio.Task[Any]] = []
+        """Tasks that a kill left unfinished: `Process.bury` closes them, not the collector."""
         self.transports: weakref.WeakValueDictionary[int, SimulatedTransport] = weakref.WeakValueDictionary()
         self.errors: list[ErrorContext] = []
         self._alive = True
@@ -84,6 +86,7 @@ class SimulatedLoop(SocketCalls, _Base):  # type: ignore[misc]
     def kill(self) -> None:
         """The process is dead: nothing of it runs any more."""
         self._alive = False
+        self.remains = [task for each in self.tasks if (task := each()) is not None and not task.done()]
         self.executor.kill()
         for transport in list(self.transports.values()):
             transport.abandon()

@@ -57,9 +57,9 @@ class Process:
     def bury(self) -> None:
         """Close what coroutines are left, so that no remains of a dead process are finalised at a random later time."""
         self.kill()
-        for reference in self.loop.tasks:
-            task = reference()
-            if task is not None and not task.done():
+        remains, self.loop.remains = self.loop.remains, []
+        for task in remains:
+            if not task.done():
                 _close(task.get_coro())
 
     async def _main(self, main: Callable[["Process"], Coroutine[Any, Any, Any]]) -> None:
