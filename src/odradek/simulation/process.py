@@ -1,6 +1,7 @@
 """A simulated process: a loop, a view of the disk, and an end."""
 
 import contextlib
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,10 @@ class Process:
 
 
 def _close(coroutine: Any) -> None:
+    if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        for argument in inspect.getcoroutinelocals(coroutine).values():
+            if inspect.iscoroutine(argument):  # It would have awaited this one.
+                _close(argument)
     for _ in range(CLOSING_ATTEMPTS):
         with contextlib.suppress(BaseException):
             coroutine.close()
