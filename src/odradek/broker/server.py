@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import uvloop
@@ -75,7 +75,7 @@ async def serve(options: StartOptions, config: BrokerConfig, on_ready: Callable[
 def make_broker(options: StartOptions, config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> Broker:
     """On this machine, with its metadata in SQLite. Raises StartError for a directory that cannot be made."""
     directory = data_directory(options, config)
-    prepare_directories({directory, *config.get("log.dirs")})
+    prepare_directory(directory)
     store = SqliteStore(str(Path(directory) / METADATA_FILE))
     return Broker(real_host(), loop, config, store, cluster_name=options.cluster or "default")
 
@@ -128,13 +128,15 @@ def settle_memory() -> None:
     gc.freeze()
 
 
-def prepare_directories(directories: Iterable[str]) -> None:
-    """Make the data directories. Raises StartError naming the one that cannot be made."""
-    for directory in sorted(directories):
-        try:
-            Path(directory).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StartError(f"cannot make the data directory {directory}: {error.strerror}") from error
+def prepare_directory(directory: str) -> None:
+    """Make the one that holds the metadata; of several log directories, the others may fail without it.
+
+    Raises StartError.
+    """
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"cannot make the data directory {directory}: {error.strerror}") from error
 
 
 def data_directory(options: StartOptions, config: BrokerConfig) -> str:
