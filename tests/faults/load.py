@@ -7,6 +7,7 @@ the batches different sizes. A record whose delivery failed stays in the history
 import asyncio
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -50,6 +51,7 @@ class Source(ABC):
         self.errors: list[str] = []
         """What went wrong that no fault of the broker explains."""
         self._stopping = threading.Event()
+        self._began = time.monotonic()
         self._thread = threading.Thread(target=self._guarded, name=name, daemon=True)
 
     def start(self) -> None:
@@ -87,6 +89,13 @@ class RecordSource(Source):
 
     sent = 0
     acknowledged = 0
+    records_per_s: float = float("inf")
+    """Not more than that on average."""
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it must not send at this moment."""
+        return self.sent > self.records_per_s * (time.monotonic() - self._began)
 
     def next_record(self) -> tuple[Partition, str, Any]:
         """Write the next record down as sent."""
@@ -121,7 +130,7 @@ class LibrdkafkaSource(RecordSource):
 
     def run(self) -> None:
         while not self.is_stopping:
-            if len(self._producer) >= IN_FLIGHT_MAX:
+            if len(self._producer) >= IN_FLIGHT_MAX or self.is_ahead:
                 self._producer.poll(0.02)
                 continue
             partition, value, headers = self.next_record()
@@ -161,7 +170,7 @@ class AiokafkaSource(RecordSource):
         )
         async with producer:
             while not self.is_stopping:
-                if self.sent - self.acknowledged - len(self.errors) >= IN_FLIGHT_MAX:
+                if self.sent - self.acknowledged - len(self.errors) >= IN_FLIGHT_MAX or self.is_ahead:
                     await asyncio.sleep(0.02)
                     continue
                 partition, value, headers = self.next_record()
@@ -238,7 +247,9 @@ class GroupSource(Source):
 class Load:
     """Two librdkafka producers, one of aiokafka and a group, on all partitions. Use it in a `with` block."""
 
-    def __init__(self, bootstrap: str, partitions: list[Partition], seed: int) -> None:
+    def __init__(
+        self, bootstrap: str, partitions: list[Partition], seed: int, *, records_per_s: float = float("inf")
+    ) -> None:
         self.history = History()
         place = self.history, partitions, seed
         self.producers: list[RecordSource] = [
@@ -246,6 +257,8 @@ class Load:
             LibrdkafkaSource(bootstrap, "second", *place),
             AiokafkaSource(bootstrap, "third", *place),
         ]
+        for producer in self.producers:
+            producer.records_per_s = records_per_s / len(self.producers)
         self.group = GroupSource(bootstrap, "group", *place)
         self.sources: list[Source] = [*self.producers, self.group]
 

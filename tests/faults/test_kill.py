@@ -16,9 +16,10 @@ RECORDS_BETWEEN_MIN = 100
 RECORDS_BETWEEN_MAX = 3000
 
 
-def make_partitions(broker: BrokerProcess) -> list[Partition]:
+def make_partitions(broker: BrokerProcess, **config: str) -> list[Partition]:
     """Small segments, so that kills hit rolls too."""
-    create_topic(broker.bootstrap, "load", PARTITIONS, {"segment.bytes": "1048576"})
+    settings = {"segment.bytes": "1048576"} | {name.replace("_", "."): value for name, value in config.items()}
+    create_topic(broker.bootstrap, "load", PARTITIONS, settings)
     return [("load", index) for index in range(PARTITIONS)]
 
 

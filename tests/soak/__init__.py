@@ -1,1 +1,1 @@
-"""The longer sweeps behind `make soak`: kills, new seeds, mutants, attacks, for as long as there is time."""
+"""Longer runs than CI has time for: `python -m tests.soak --minutes 10` (`make soak MINUTES=10`)."""

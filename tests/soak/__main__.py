@@ -1,81 +1,85 @@
-"""`python -m tests.soak --minutes N`: every sweep once, then new simulation seeds until the time is up.
+"""`python -m tests.soak --minutes 10 [--kills 50]`: churn in the background, rounds of everything else beside it.
 
-1. 50 times `kill -9` under load of real producers, and what was acknowledged is compared with what is there.
-2. The attacks of `tests/attack` with larger counts.
-3. The whole mutation corpus: every mutant has to be found.
-4. Simulation with seeds nobody has run here: a counter in `.soak/seeds.json` goes on where the last soak stopped.
-
-Stops at the first failure with status 1; a failed seed prints the command that replays it. Nothing new is begun after
-the time is up, so that a soak of one minute does the first sweep only.
+A round is some kills under load, new seeds of every simulated scenario, and fuzz with a new seed. Rounds go on until
+the time is up and all kills are done. Every step is printed with the line that replays it; a failed one with the end of
+its output. Exit status 1 when anything failed.
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
-SEEDS_FILE = ROOT / ".soak" / "seeds.json"
-SCENARIOS = ("log", "broker", "synced-broker")
-SEEDS_AT_ONCE = 25
-FIRST_SEED = 10_000
-"""CI runs the seeds below."""
+from tests.soak.seeds import Seeds
+from tests.soak.steps import OUTPUT_LINES_MAX, Step, churn_step, fuzz_step, kill_step, simulation_steps
+
+KILLS_PER_STEP = 10
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """One command; its environment says how long it is to be."""
+class Soak:
+    """Counts what ran and what failed."""
 
-    name: str
-    command: tuple[str, ...]
-    environment: dict[str, str] = field(default_factory=dict)
+    def __init__(self, minutes: float, kills: int) -> None:
+        self._deadline = time.monotonic() + 60 * minutes
+        self._seconds = max(int(60 * minutes), 10)
+        self._kills = kills
+        self._seeds = Seeds()
+        self.ran = 0
+        self.failed: list[Step] = []
 
     def run(self) -> None:
-        """Raises SystemExit when it fails."""
-        print(f"== {self.name}", flush=True)
-        begun = time.monotonic()
-        environment = {**os.environ, **self.environment}
-        status = subprocess.run([sys.executable, *self.command], cwd=ROOT, env=environment, check=False).returncode
-        print(f"== {self.name}: status {status} after {time.monotonic() - begun:.0f} s", flush=True)
-        if status != 0:
-            raise SystemExit(1)
+        churn = churn_step(self._seeds.take(), self._seconds)
+        print(f"beside everything else: {churn.replay}", flush=True)
+        process = churn.start()
+        try:
+            for step in self._steps():
+                self._finish(step, *self._run(step))
+            output, _ = process.communicate()
+        finally:
+            process.terminate()
+            process.wait()
+        self._finish(churn, process.returncode, output, 0.0)
+        print("\n".join(line for line in output.splitlines() if line.startswith("broker")))
+
+    def _steps(self) -> Iterator[Step]:
+        """At least one round; more until time and kills are used up."""
+        while True:
+            if self._kills > 0:
+                kills = min(self._kills, KILLS_PER_STEP)
+                self._kills -= kills
+                yield kill_step(self._seeds.take(), kills)
+            seed = self._seeds.take(10)
+            yield from simulation_steps(seed)
+            yield fuzz_step(seed)
+            if time.monotonic() > self._deadline and self._kills == 0:
+                return
+
+    def _run(self, step: Step) -> tuple[int, str, float]:
+        started = time.monotonic()
+        process = step.start()
+        output, _ = process.communicate()
+        return process.returncode, output, time.monotonic() - started
+
+    def _finish(self, step: Step, code: int, output: str, took_s: float) -> None:
+        self.ran += 1
+        print(f"{'ok    ' if code == 0 else 'FAILED'} {took_s:6.1f} s  {step.name}: {step.replay}", flush=True)
+        if code != 0:
+            self.failed.append(step)
+            print("\n".join(output.splitlines()[-OUTPUT_LINES_MAX:]), flush=True)
 
 
-PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=3600")
-FIXED = (
-    Sweep("50 kills under load", (*PYTEST, "tests/faults/test_kill.py"), {"ODRADEK_TEST_KILLS": "50"}),
-    Sweep("attacks, three times as many", (*PYTEST, "tests/attack"), {"ODRADEK_ATTACK_SCALE": "3"}),
-    Sweep("mutation corpus", ("-m", "tests.mutations", "--jobs", "2")),
-)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description="Longer runs than CI has time for.")
     parser.add_argument("--minutes", type=float, default=10.0)
-    deadline = time.monotonic() + parser.parse_args().minutes * 60
-    for sweep in FIXED:
-        if time.monotonic() < deadline:
-            sweep.run()
-    seeds = read_seeds()
-    while time.monotonic() < deadline:
-        for scenario in SCENARIOS:
-            seed = seeds.get(scenario, FIRST_SEED)
-            options = ("--scenario", scenario, "--seed", str(seed), "--seeds", str(SEEDS_AT_ONCE))
-            Sweep(f"{scenario}, seeds from {seed}", ("-m", "tests.simulation.run", *options)).run()
-            seeds[scenario] = seed + SEEDS_AT_ONCE
-            SEEDS_FILE.write_text(json.dumps(seeds, indent=1) + "\n")
-    print("soak: " + ", ".join(f"{name} {seeds.get(name, FIRST_SEED) - FIRST_SEED} seeds" for name in SCENARIOS))
-
-
-def read_seeds() -> dict[str, int]:
-    """The next seed of each scenario."""
-    SEEDS_FILE.parent.mkdir(exist_ok=True)
-    return dict(json.loads(SEEDS_FILE.read_text())) if SEEDS_FILE.exists() else {}
+    parser.add_argument("--kills", type=int, default=50, help="kill -9 under load, this many times in all")
+    arguments = parser.parse_args()
+    soak = Soak(arguments.minutes, arguments.kills)
+    soak.run()
+    print(f"{soak.ran} steps, {len(soak.failed)} failed")
+    for step in soak.failed:
+        print(f"  replay: {step.replay}")
+    return 1 if soak.failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
