@@ -1,11 +1,18 @@
 """What tests of several directories share: a real broker process; the list of tests this machine could not run."""
 
+import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from odradek.testing import BrokerProcess
 from tests.support import not_run
+
+hypothesis.settings.register_profile("fixed", derandomize=True)
+hypothesis.settings.register_profile("random", print_blob=True)
+hypothesis.settings.load_profile("random" if os.environ.get("ODRADEK_RANDOM") else "fixed")
+"""A run of the tests draws the same examples each time; the soak draws new ones."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

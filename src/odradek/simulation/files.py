@@ -205,7 +205,8 @@ class SimulatedFiles:
             if f"{target}/".startswith(f"{source}/"):
                 _fail(errno.EINVAL, target)
         elif isinstance(replaced, DirectoryInode):
-            _fail(errno.EISDIR, target)
+            is_inside = source.startswith(f"{target}/")
+            _fail(errno.ENOTEMPTY if is_inside else errno.EISDIR, target)
         entries = (Entry(old_parent, old_name, None), Entry(parent, name, inode))
         self._change("rename", source, lambda: self._tree.change(*entries), target)
 
