@@ -57,7 +57,7 @@ def simulation_steps(first_seed: int) -> list[Step]:
 
 def fuzz_step(seed: int) -> Step:
     arguments = ("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--hypothesis-seed={seed}", *FUZZERS)
-    return Step("fuzz of decoders and files", arguments)
+    return Step("fuzz of decoders and files", arguments, {"ODRADEK_RANDOM": "1"})
 
 
 def kill_step(seed: int, kills: int) -> Step:
