@@ -48,7 +48,7 @@ def segments(broker: BrokerProcess, partition: int = 0) -> list[Path]:
 
 
 def read_some(broker: BrokerProcess, offset: int) -> list[int]:
-    """What a consumer gets from there on before an error or a pause."""
+    """What a consumer gets from there on before the end, an error or a pause."""
     with quiet_consumer(broker.bootstrap) as consumer:
         consumer.assign([TopicPartition("t", 0, offset)])
         found: list[int] = []
@@ -56,9 +56,9 @@ def read_some(broker: BrokerProcess, offset: int) -> list[int]:
         def poll() -> bool:
             got = consumer.consume(500, timeout=1)
             found.extend(int((message.value() or b"").split(b":")[0]) for message in got if message.error() is None)
-            return not got or any(message.error() for message in got)
+            return not got or found[-1:] == [RECORDS - 1] or any(message.error() for message in got)
 
-        wait_for("a pause or an error", poll)
+        wait_for("the end, a pause or an error", poll)
     return found
 
 
