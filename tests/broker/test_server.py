@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from odradek.broker.server import StartError, split_address, warn_of_open_listeners
-from odradek.config import BrokerConfig
+from odradek.broker.server import metrics_address, warn_of_open_listeners
+from odradek.config import BrokerConfig, ConfigError
 
 
 def config(*listeners: str) -> BrokerConfig:
@@ -28,11 +28,16 @@ def test_a_loopback_listener_is_not_warned_of(host: str, caplog: pytest.LogCaptu
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize("address", ["foo", "host:", ":9", "host:70000", "host:x"])
+@pytest.mark.parametrize("address", ["foo", "host:", ":9", "host:x"])
 def test_a_metrics_address_that_is_none_is_refused_in_one_line(address: str) -> None:
-    with pytest.raises(StartError, match="must be HOST:PORT"):
-        split_address(address)
+    with pytest.raises(ConfigError, match=r"^--metrics .*: must be HOST:PORT$"):
+        metrics_address(address)
+
+
+def test_a_metrics_port_that_is_none_is_refused_as_a_port() -> None:
+    with pytest.raises(ConfigError, match=r"^--metrics host:70000: the port must be from 0 to 65535$"):
+        metrics_address("host:70000")
 
 
 def test_a_metrics_address_is_split_at_its_last_colon() -> None:
-    assert split_address("[::1]:9100") == ("[::1]", 9100)
+    assert metrics_address("[::1]:9100") == ("[::1]", 9100)

@@ -9,6 +9,7 @@ import pytest
 
 from odradek.broker.options import StartOptions
 from odradek.cli import quick_start
+from odradek.cli.starting import run_broker
 from tests.cli.conftest import Cli
 
 COMMANDS = ["start", "status", "topic", "produce", "consume", "group", "config", "log", "demo"]
@@ -101,6 +102,12 @@ def run_start(*arguments: str, tmp_path: Path) -> tuple[int, str]:
         (["--log-format", "xml"], 2, "json"),
         (["--node-id", "x"], 2, "--node-id"),
         (["--lisen", "x"], 2, "--listen"),
+        (["--set", "zookeeper.connect=z"], 1, "docs/configuration.md"),
+        (["--listen", "127.0.0.1:99999"], 1, "--listen 127.0.0.1:99999: the port must be from 0 to 65535"),
+        (["--listen="], 1, "--listen : must be HOST:PORT"),
+        (["--listen", "a:1,b:2"], 1, "must be HOST:PORT"),
+        (["--listen", "0.0.0.0:0"], 1, "--advertise"),
+        (["--advertise", "host:70000"], 1, "--advertise host:70000: the port must be from 0 to 65535"),
     ],
 )
 def test_a_broker_that_cannot_start_says_why_in_one_line(
@@ -168,6 +175,30 @@ def test_an_ordinary_start_is_parsed_at_once(words: list[str], expected: StartOp
 )
 def test_what_is_not_ordinary_is_left_to_the_full_command(words: list[str]) -> None:
     assert quick_start.parse(words) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--set", "num.partitions=x"],
+        ["--set", "num.partitions = 0", "--set", "num.partitions=x"],
+        ["--set", "nope="],
+        ["--listen", "127.0.0.1:99999"],
+        ["--advertise", "nowhere"],
+        ["--node-id", "99999999999"],
+        ["--metrics", "host:x"],
+        ["--config", "/no/such.toml"],
+    ],
+)
+def test_both_parsers_of_start_tell_a_mistake_alike(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    from odradek.cli.app import run
+
+    plain = quick_start.parse(["start", *words])
+    assert plain is not None
+    quick = run_broker(plain[0], as_json=False), capsys.readouterr()
+    assert (run(["start", *words]), capsys.readouterr()) == quick
+    assert quick[0] == 1
+    assert quick[1].err.count("\n") == 1
 
 
 def test_both_parsers_of_start_know_the_same_options() -> None:

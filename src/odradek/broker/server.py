@@ -16,6 +16,7 @@ from odradek.broker.options import ReadyInfo, StartOptions
 from odradek.broker.settings import load_config
 from odradek.cluster.results import ClusterStartError
 from odradek.config import BrokerConfig, ConfigError
+from odradek.config.listener import split_address
 from odradek.log.directory import AlreadyRunningError
 from odradek.log.errors import LogError
 from odradek.log.properties import PropertiesError
@@ -26,7 +27,6 @@ from odradek.observe.http import HttpEndpoint
 
 logger = logging.getLogger(__name__)
 
-PORT_MAX = 65535
 METADATA_FILE = "metadata.sqlite"
 
 EXPECTED = (ConfigError, LogError, AlreadyRunningError, PropertiesError, StoreError, ClusterStartError)
@@ -41,7 +41,7 @@ def run(options: StartOptions, on_ready: Callable[[ReadyInfo], None]) -> int:
     """Serve until SIGINT or SIGTERM. Returns the exit code; raises StartError."""
     try:
         config = load_config(options)
-        split_address(options.metrics)
+        metrics_address(options.metrics)
         return uvloop.run(serve(options, config, on_ready))
     except EXPECTED as error:
         raise StartError(str(error)) from error
@@ -96,7 +96,7 @@ async def serve_metrics(broker: Broker, address: str | None) -> tuple[HttpEndpoi
     """Open the HTTP endpoint where one is asked for, and its real address. Raises StartError."""
     if address is None:
         return None, None
-    host, port = split_address(address)
+    host, port = metrics_address(address)
     endpoint = HttpEndpoint(broker.loop, registry_of(broker), lambda: broker.is_serving)
     try:
         bound = await endpoint.start(host.strip("[]"), port)
@@ -105,14 +105,14 @@ async def serve_metrics(broker: Broker, address: str | None) -> tuple[HttpEndpoi
     return endpoint, f"{host}:{bound[1]}"
 
 
-def split_address(address: str | None) -> tuple[str, int]:
-    """HOST:PORT of `--metrics`; ("", 0) when it is not given. Raises StartError."""
+def metrics_address(address: str | None) -> tuple[str, int]:
+    """HOST and PORT of `--metrics`; ("", 0) when it is not given. Raises ConfigError."""
     if address is None:
         return "", 0
-    host, _, port = address.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit()) or int(port) > PORT_MAX:
-        raise StartError(f"--metrics {address}: must be HOST:PORT with a port from 0 to {PORT_MAX}")
-    return host, int(port)
+    host, port = split_address("--metrics", address)
+    if not host:
+        raise ConfigError(f"--metrics {address}: must be HOST:PORT")
+    return host, port
 
 
 def warn_of_open_listeners(config: BrokerConfig) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from odradek.broker.options import StartOptions
 from odradek.config import BrokerConfig, ConfigError
+from odradek.config.listener import split_address
 
 NAMED = {"node_id": "node.id"}
 """Options of the command line that stand for one configuration key."""
@@ -18,8 +19,10 @@ def load_config(options: StartOptions) -> BrokerConfig:
     values.update(options.overrides)
     values.update({key: getattr(options, name) for name, key in NAMED.items() if getattr(options, name) is not None})
     if options.listen is not None:
+        split_address("--listen", options.listen)
         values["listeners"] = f"PLAINTEXT://{options.listen}"
     if options.advertise is not None:
+        split_address("--advertise", options.advertise)
         values["advertised.listeners"] = f"PLAINTEXT://{options.advertise}"
     if not {"log.dirs", "log.dir"} & values.keys():
         values["log.dirs"] = options.data_dir or default_data_directory()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from odradek.config.broker import BROKER_OPTIONS
 from odradek.config.errors import ConfigError
+from odradek.config.explain import check_known, check_value
 from odradek.config.listener import Listener, check_listeners, parse_listeners, parse_protocol_map
-from odradek.config.option import nearest
 from odradek.config.values import Value, text_of
 
 if TYPE_CHECKING:
@@ -45,20 +45,19 @@ class BrokerConfig:
 
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> "BrokerConfig":
-        """From keys and values as files and command lines give them. Raises ConfigError, one line."""
+        """From keys and values as files and command lines give them. Raises ConfigError: one line for whoever starts
+        the broker, not Kafka's words for its clients."""
         static: dict[str, str] = {}
         for given, value in values.items():
-            key = ALIASES.get(given, given)
-            if key not in BROKER_OPTIONS:
-                raise ConfigError(
-                    f'unknown configuration key "{given}" (value {text_of(value)}){nearest(given, BROKER_OPTIONS)}'
-                )
-            static[key] = text_of(value)
+            key, text = ALIASES.get(given, given), text_of(value)
+            check_known(key, text)
+            check_value(BROKER_OPTIONS[key], text)
+            static[key] = text
         return cls(static)
 
     def with_dynamic(self, overrides: Mapping[str, str], cluster: Mapping[str, str] = NONE) -> "BrokerConfig":
         """The same start configuration under other dynamic values; `overrides` are this broker's own, `cluster` those
-        of all brokers. Raises ConfigError."""
+        of all brokers. Raises ConfigError in Kafka's words."""
         return BrokerConfig(self.static, cluster, overrides)
 
     def get(self, key: str) -> Any:

@@ -5,7 +5,7 @@ A broker key that only gives a topic option its default takes type, check and de
 
 from collections.abc import Iterator
 
-from odradek.config.checks import NOT_NEGATIVE, POSITIVE, Between, Check, UnlimitedOr
+from odradek.config.checks import NOT_NEGATIVE, POSITIVE, Between, Check, NotEmpty, UnlimitedOr
 from odradek.config.option import Option
 from odradek.config.topic import HOUR_MS, MINUTE_MS, TOPIC_OPTIONS
 from odradek.config.values import Type, Value
@@ -85,6 +85,7 @@ DIRECTORIES = (
         name="log.dirs",
         type=Type.LIST,
         default=(),
+        check=NotEmpty(),
         doc="Directories the partitions are spread over; by default `$ODRADEK_DATA_DIR`, else "
         "`$XDG_DATA_HOME/odradek`.",
     ),

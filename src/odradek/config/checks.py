@@ -99,7 +99,7 @@ class NotEmpty:
     allowed: str = "not empty"
 
     def __call__(self, value: Value) -> None:
-        if not value:
+        if not value or (isinstance(value, tuple) and not all(value)):
             raise ValueError("must not be empty")
 
 

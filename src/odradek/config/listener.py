@@ -9,10 +9,12 @@ from odradek.config.errors import ConfigError
 
 DEFAULT_PORT = 9092
 SECURITY_PROTOCOLS = ("PLAINTEXT",)
+PORT_MAX = 65535
 ANY_ADDRESS = ("", "0.0.0.0", "::")
 ENDPOINT = re.compile(
-    r"(?P<name>[A-Za-z0-9_-]+)://(\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[^:/\[\]]*)):(?P<port>\d{1,5})"
+    r"(?P<name>[A-Za-z0-9_-]+)://(\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[^:/\[\]\s]*)):(?P<port>[0-9]+)"
 )
+ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[^:/\[\]\s,]*):(?P<port>[0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,16 @@ def parse_listeners(key: str, values: tuple[str, ...]) -> tuple[Listener, ...]:
     return listeners
 
 
+def split_address(option: str, address: str) -> tuple[str, int]:
+    """`HOST:PORT` of an option of the command line, an IPv6 host in brackets. Raises ConfigError."""
+    found = ADDRESS.fullmatch(address)
+    if found is None:
+        raise ConfigError(f"{option} {address}: must be HOST:PORT")
+    if int(found["port"]) > PORT_MAX:
+        raise ConfigError(f"{option} {address}: the port must be from 0 to {PORT_MAX}")
+    return found["host"], int(found["port"])
+
+
 def parse_protocol_map(values: tuple[str, ...]) -> dict[str, str]:
     """Listener name to security protocol. Raises ConfigError."""
     protocols: dict[str, str] = {}
@@ -90,12 +102,14 @@ def check_listeners(
         if listener.is_any_address:
             raise ConfigError(
                 f"advertised.listeners cannot use the nonroutable meta-address {listener.host or '0.0.0.0'} "
-                f"({listener}): set advertised.listeners to the address that clients connect to"
+                f"({listener}): set advertised.listeners to the address that clients connect to (--advertise HOST:PORT)"
             )
 
 
 def _parse_endpoint(key: str, value: str) -> Listener:
     found = ENDPOINT.fullmatch(value.strip())
-    if found is None or int(found["port"]) > 65535:
+    if found is None:
         raise ConfigError(f"Invalid value {value} for configuration {key}: must be NAME://HOST:PORT")
+    if int(found["port"]) > PORT_MAX:
+        raise ConfigError(f"Invalid value {value} for configuration {key}: the port must be from 0 to {PORT_MAX}")
     return Listener(found["name"].upper(), found["v6"] or found["host"], int(found["port"]))
