@@ -1,6 +1,6 @@
 """The state of one partition's log: segments, offsets, producers and epochs, and how segments begin.
 
-`Log` adds the operations others call.
+`AppendableLog` adds appends, `Log` the other operations others call.
 """
 
 import contextlib

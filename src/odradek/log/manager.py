@@ -5,29 +5,28 @@ checkpoints. What blocks runs in the executor as a plain function of immutable a
 from the event loop only. One timer, once a second, drives everything periodic (`upkeep`): its cost is that of the logs
 written since, not of all logs.
 
-The parts: `directory` (lock, identity), `loading` (opening and recovery), `partition_files` (creation and deletion),
-`flusher` (group commit), `upkeep` (background syncing, checkpoints, retention), `health` and `space` (disks that are
-full, slow or failing).
+The parts: `log_directories` (all of `log.dirs`, what they can take), `directory` (lock, identity), `loading` (opening
+and recovery), `partition_files` (creation and deletion), `flusher` (group commit), `upkeep` (background syncing,
+checkpoints, retention), `health` and `space` (disks that are full, slow or failing).
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Protocol
 from uuid import UUID
 
 from odradek.config import TopicConfig
 from odradek.host import Host
-from odradek.log import space
 from odradek.log.checkpoints import RECOVERY_POINT, Offsets
 from odradek.log.descriptors import Descriptors
-from odradek.log.directory import LogDirectory, distrust_cache
-from odradek.log.errors import DirectoryFailedError, DiskFullError, LogError
+from odradek.log.errors import DirectoryFailedError, LogError
 from odradek.log.flusher import Flusher
 from odradek.log.health import DirectoryHealth
 from odradek.log.loading import DamagedPartition, LogLoader
 from odradek.log.log import Log
+from odradek.log.log_directories import LogDirectories
 from odradek.log.partition_directories import Made, PartitionDirectories
 from odradek.log.partition_files import PartitionKey
 from odradek.log.settings import LogSettings
@@ -64,24 +63,18 @@ class LogOwner(Protocol):
         ...
 
 
-class LogManager:
+class LogManager(LogDirectories):
     """See the module. Order of use: `lock`, `load`, `start`, ..., `stop` (or `abandon`)."""
 
     def __init__(
         self, host: Host, loop: asyncio.AbstractEventLoop, settings: LogSettings, default_config: TopicConfig
     ) -> None:
-        self.host = host
-        self.files = host.files
-        self.loop = loop
-        self.settings = settings
+        super().__init__(host, loop, settings)
         self.default_config = default_config
         self.now = loop.time
         self.time_ms = host.clock.time_ms
         self.descriptors = Descriptors(host.files, min(settings.odradek_open_files_max, host.descriptors_max // 2))
         self.storage = LogStorage(host.files, self.descriptors, host.random, self.mark_dirty)
-        self.directories = [LogDirectory(host.files, path) for path in settings.log_dirs]
-        self._new_ids = {each.path: UUID(int=host.random.getrandbits(128), version=4) for each in self.directories}
-        self.healths: dict[str, DirectoryHealth] = {each.path: DirectoryHealth(each.path) for each in self.directories}
         self.logs: dict[LogKey, Log] = {}
         self.damaged: dict[LogKey, DamagedPartition] = {}
         """Partitions that can only be read, as far as they are intact: their `Log.damage` is set."""
@@ -100,33 +93,8 @@ class LogManager:
         self.producer_id_expiration_ms = settings.producer_id_expiration_ms
         """Dynamic: set anew when the broker's configuration changes."""
         self._partition_directories = PartitionDirectories(self)
-        self.on_failed: Callable[[str], None] = lambda path: None
-        """Called with the path of a log directory that went offline."""
-        self.on_resumed: Callable[[str], None] = lambda path: None
-        """Called with the path of a log directory that has room again."""
 
     # -- life cycle -----------------------------------------------------------------------------------------------
-
-    def lock(self, address: str) -> None:
-        """Take every log directory and learn what was left there.
-
-        Raises AlreadyRunningError, PropertiesError; DirectoryFailedError when none of the directories can be used.
-        """
-        for directory in self.directories:
-            try:
-                directory.lock(self.host.pid, address)
-                directory.read_state(self.host.boot_id)
-            except OSError as error:
-                self.fail_directory(directory.path, f"cannot be opened: {error}")
-        self._require_a_directory()
-
-    def announce(self, address: str) -> None:
-        """The address is known now: tell it to whoever tries to start a second broker here."""
-        for directory in self._usable():
-            try:
-                directory.write_holder(self.host.pid, address)
-            except OSError as error:
-                self.fail_directory(directory.path, f"cannot be written: {error}")
 
     async def load(self, cluster_id: str, node_id: int) -> None:
         """Identify the directories, open every log, recover where the last stop was not clean.
@@ -172,31 +140,6 @@ class LogManager:
         for directory in self.directories:
             directory.close()
 
-    @property
-    def directory_id(self) -> UUID:
-        """Of the first log directory, from `lock` on: who holds it is the only process with this identity."""
-        first = self.directories[0]
-        return first.properties.directory_id if first.properties else self._new_ids[first.path]
-
-    def cluster_id(self, node_id: int) -> str | None:
-        """Which cluster the directories belong to, None when all are new; asked before that cluster hears of us.
-
-        Raises PropertiesError when one is another node's.
-        """
-        for directory in self._usable():
-            directory.require_node(node_id)
-        return next((each.properties.cluster_id for each in self._usable() if each.properties is not None), None)
-
-    def predecessor_epoch(self) -> int:
-        """Broker epoch that every directory's clean-stop marker carries, -1 when there is none (KIP-966)."""
-        epochs = {directory.predecessor_epoch for directory in self.directories}
-        return epochs.pop() if len(epochs) == 1 else -1
-
-    @property
-    def any_failed(self) -> bool:
-        """Whether a log directory is offline, with partitions nobody can name."""
-        return any(health.is_failed for health in self.healths.values())
-
     # -- logs -----------------------------------------------------------------------------------------------------
 
     def get(self, topic_id: UUID, partition: int) -> Log | None:
@@ -220,10 +163,6 @@ class LogManager:
         """A checkpoint's entries of the directory's damaged partitions: they say below what nothing may be cut."""
         damaged = [each for each in self.damaged.values() if each.path.startswith(f"{path}/")]
         return {each.place: each.offsets[checkpoint] for each in damaged}
-
-    def health_of(self, log: Log) -> DirectoryHealth:
-        """Of the log directory in which the log is."""
-        return self.healths[directory_of(log)]
 
     def high_watermark_of(self, log: Log) -> int | None:
         """None for a log that nobody leads or follows yet."""
@@ -314,38 +253,10 @@ class LogManager:
         if log.epochs.entries and log.epochs.entries[-1][1] >= log.recovery_point:
             log.epochs.changed = True
 
-    def write_failed(self, health: DirectoryHealth, error: LogError) -> None:
-        """A write to the directory raised: no room, or the end of it."""
-        if isinstance(error, DirectoryFailedError):
-            self.fail_directory(health.path, str(error))
-        elif isinstance(error, DiskFullError) and health.fill():
-            logger.error("%s: appends are refused until there is room; reads go on", error)
-            self.loop.run_in_executor(None, space.release_reserve, self.files, health.path)
-
-    def write_stalled(self, health: DirectoryHealth, now: float) -> None:
-        """A write took so long that the event loop must not make many like it."""
-        if health.slow_write(now):
-            logger.warning("writes to %s wait for the disk: writing through threads", health.path)
-
     def start_writeback(self, health: DirectoryHealth) -> None:
         """Let the kernel begin to write, so that no later write has to wait for a mountain of dirty pages."""
         health.unwritten_bytes = 0
         self._writeback.start(health.path)
-
-    def fail_directory(self, path: str, reason: str) -> None:
-        """The directory goes offline until a restart re-reads it; nothing more is acknowledged from it."""
-        if not self.healths[path].fail(reason):
-            return
-        logger.critical("log directory %s is offline: %s", path, reason)
-        for log in [log for log in self.logs.values() if directory_of(log) == path]:
-            self.flusher.forget(log)
-            self.dirty.pop(log, None)
-            self.candidates.pop(log, None)
-            self._retaining.pop(log, None)
-            if (owner := self.owners.get(log)) is not None:
-                owner.directory_failed(reason)
-        self.loop.run_in_executor(None, distrust_cache, self.files, path)
-        self.on_failed(path)
 
     def _flushed(self, log: Log) -> None:
         if log.flushed_offset < log.log_end_offset:
@@ -358,6 +269,15 @@ class LogManager:
         if log in self._retaining:
             del self._retaining[log]
             self.retain(log)
+
+    def _stop_writing(self, path: str, reason: str) -> None:
+        for log in [log for log in self.logs.values() if directory_of(log) == path]:
+            self.flusher.forget(log)
+            self.dirty.pop(log, None)
+            self.candidates.pop(log, None)
+            self._retaining.pop(log, None)
+            if (owner := self.owners.get(log)) is not None:
+                owner.directory_failed(reason)
 
     def _flush_failed(self, log: Log, error: DirectoryFailedError) -> None:
         self.fail_directory(directory_of(log), str(error))
@@ -388,20 +308,3 @@ class LogManager:
             else:
                 self.flusher.request(log, everything=True)
         await self.flusher.drain()
-
-    # -- directories ----------------------------------------------------------------------------------------------
-
-    def _usable(self) -> list[LogDirectory]:
-        return [each for each in self.directories if self.healths[each.path].is_up]
-
-    def _require_a_directory(self) -> None:
-        if not self._usable():
-            reasons = "; ".join(str(health.refusal) for health in self.healths.values())
-            raise DirectoryFailedError(f"no log directory can be used: {reasons}")
-
-    def _allocate_reserve(self, path: str) -> None:
-        health = self.healths[path]
-        health.reserve_bytes = space.reserve_size(self.files.space(path), self.settings.odradek_disk_reserve_bytes)
-        if not space.allocate_reserve(self.files, path, health.reserve_bytes):
-            health.fill()
-            logger.error("%s is full: appends are refused until there is room; reads go on", path)
