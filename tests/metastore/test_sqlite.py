@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from odradek.host.posix import PosixFiles
 from odradek.metastore.limits import Limits
 from odradek.metastore.memory import MemoryStore
-from odradek.metastore.sqlite import SqliteStore
+from odradek.metastore.sqlite import SqliteStore, StoreRestored
 from odradek.metastore.sqlite_file import FORMAT, StoreUnusable, refuse_network_file_system
 from odradek.metastore.store import (
     Compacted,
@@ -25,9 +26,9 @@ from odradek.metastore.store import (
     Operation,
     Put,
     StoreFull,
-    StoreRegressed,
     Target,
 )
+from odradek.metastore.witness import FILE_NAME, Witness
 from tests.metastore.contract import StoreContract, Stores, batches, everything, txn, values
 
 
@@ -202,15 +203,55 @@ def test_a_backup_is_a_store_of_its_own(path: str, tmp_path: Path) -> None:
         copy = str(tmp_path / "copy.db")
         await store.backup(copy)
         await txn(store, Put(b"a", b"2"))
-        seen = (await store.get(b"a"))[1]
         await store.close()
-        restored = SqliteStore(copy, seen=seen)
-        with pytest.raises(StoreRegressed):
-            await restored.open()
         restored = SqliteStore(copy)
         await restored.open()
         assert await values(restored) == {b"a": b"1"}
         await restored.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_backup_behind_its_witness_is_opened_only_where_its_revision_is_accepted(path: str, tmp_path: Path) -> None:
+    def witness() -> Witness:
+        return Witness(PosixFiles(), [str(tmp_path / "no such directory"), str(tmp_path)])
+
+    async def scenario() -> None:
+        store, copy = SqliteStore(path, witness=witness()), str(tmp_path / "copy.db")
+        await store.open()
+        revision = (await txn(store, Put(b"a", b"1"))).revision
+        await store.backup(copy)
+        seen = (await txn(store, Put(b"a", b"2"))).revision
+        await store.close()
+
+        for accepted in (None, revision - 1, seen):
+            with pytest.raises(StoreRestored) as refused:
+                await SqliteStore(copy, witness=witness(), accepted=accepted).open()
+            assert refused.value.revision == revision
+
+        restored = SqliteStore(copy, witness=witness(), accepted=revision)
+        info = await restored.open()
+        assert info.revision == info.restored > seen
+        assert info.lost == info.restored - revision
+        assert (await txn(restored, Put(b"b", b"3"))).revision == info.restored + 1
+        await restored.close()
+
+        again = await (store := SqliteStore(copy, witness=witness())).open()
+        assert (again.restored, again.lost) == (info.restored, info.lost)
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_damaged_witness_stops_nothing(path: str, tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text("never written by us")
+
+    async def scenario() -> None:
+        store = SqliteStore(path, witness=Witness(PosixFiles(), [str(tmp_path)]))
+        await store.open()
+        revision = (await txn(store, Put(b"a", b"1"))).revision
+        await store.close()
+        assert (tmp_path / FILE_NAME).read_text() == f"{revision}\n"
 
     asyncio.run(scenario())
 

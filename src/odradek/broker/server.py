@@ -20,14 +20,16 @@ from odradek.config.listener import split_address
 from odradek.log.directory import AlreadyRunningError
 from odradek.log.errors import LogError
 from odradek.log.properties import PropertiesError
-from odradek.metastore.sqlite import SqliteStore
+from odradek.metastore.sqlite import SqliteStore, StoreRestored
 from odradek.metastore.store import StoreError
+from odradek.metastore.witness import Witness
 from odradek.observe import logging as logging_format
 from odradek.observe.http import HttpEndpoint
 
 logger = logging.getLogger(__name__)
 
 METADATA_FILE = "metadata.sqlite"
+RESTORED = "odradek.metadata.restored.revision"
 
 EXPECTED = (ConfigError, LogError, AlreadyRunningError, PropertiesError, StoreError, ClusterStartError)
 """What keeps a broker from starting and is said in one line."""
@@ -43,6 +45,11 @@ def run(options: StartOptions, on_ready: Callable[[ReadyInfo], None]) -> int:
         config = load_config(options)
         metrics_address(options.metrics)
         return uvloop.run(serve(options, config, on_ready))
+    except StoreRestored as error:
+        raise StartError(
+            f"{error}. Put the newer file back, or go on with this one by --set {RESTORED}={error.revision}: "
+            "what it does not know is set aside (-stray), nothing is deleted"
+        ) from error
     except EXPECTED as error:
         raise StartError(str(error)) from error
 
@@ -76,8 +83,10 @@ def make_broker(options: StartOptions, config: BrokerConfig, loop: asyncio.Abstr
     """On this machine, with its metadata in SQLite. Raises StartError for a directory that cannot be made."""
     directory = data_directory(options, config)
     prepare_directory(directory)
-    store = SqliteStore(str(Path(directory) / METADATA_FILE))
-    return Broker(real_host(), loop, config, store, cluster_name=options.cluster or "default")
+    host = real_host()
+    witness = Witness(host.files, config.get("log.dirs"))
+    store = SqliteStore(str(Path(directory) / METADATA_FILE), witness=witness, accepted=config.get(RESTORED))
+    return Broker(host, loop, config, store, cluster_name=options.cluster or "default")
 
 
 async def start(broker: Broker, config: BrokerConfig) -> None:

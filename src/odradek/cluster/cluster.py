@@ -17,6 +17,7 @@ from odradek.cluster.leader_elections import LeaderElections
 from odradek.cluster.membership import Identity, Membership
 from odradek.cluster.producer_ids import ProducerIds
 from odradek.cluster.records import Endpoint, MetaRecord, decode
+from odradek.cluster.restoring import raise_counters
 from odradek.cluster.results import (
     ClusterStartError,
     ConfigChange,
@@ -118,17 +119,27 @@ class Cluster:
 
     # --- life cycle ---
 
-    async def start(self, *, proven_epoch: int = -1, cluster_id: str | None = None) -> None:
+    async def start(
+        self,
+        *,
+        proven_epoch: int = -1,
+        cluster_id: str | None = None,
+        before_joining: Callable[[str], None] = lambda cluster_id: None,
+    ) -> None:
         """Returns when this broker is unfenced and has taken the leadership of its partitions, in new leader epochs.
 
         `proven_epoch`: the broker epoch since which this data directory is proven to have lost nothing (clean-stop
         marker, or the same kernel boot), -1 for none. `cluster_id`: the cluster to which the data directory belongs,
-        None when it is new; nothing is written to the metadata of any other. Raises ClusterStartError, StoreError.
+        None when it is new; nothing is written to the metadata of any other. `before_joining` is called with the
+        cluster's id: a data directory that does not know yet whose it is must, before the cluster hears of it, or a
+        process that dies here would leave a registration that no later one can prove to be its own.
+        Raises ClusterStartError, StoreError, what `before_joining` raises.
         """
         info = await self._store.open()
         self._writer.max_operations = info.max_operations
         try:
             await self._make_cluster(cluster_id)
+            await raise_counters(self._store, self._keys, self._writer, info)
             await self._feed.load()
             self._spawn(self._feed.run())
             async with asyncio.timeout(START_TIMEOUT_S):
@@ -148,8 +159,8 @@ class Cluster:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
-    async def _make_cluster(self, expected_id: str | None) -> None:
-        """The first broker names the cluster."""
+    async def _make_cluster(self, expected_id: str | None) -> str:
+        """The first broker names the cluster; its id."""
         while True:
             found, _ = await self._writer.get(self._keys.meta)
             if found is not None:
@@ -162,7 +173,7 @@ class Cluster:
                     raise ClusterStartError(
                         f"the data belongs to cluster {expected_id}, the metadata to cluster {record.cluster_id}"
                     )
-                return
+                return record.cluster_id
             if expected_id is not None:
                 raise ClusterStartError(
                     f"the data belongs to cluster {expected_id}, but its metadata is gone: restore it from a backup"

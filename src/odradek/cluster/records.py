@@ -21,10 +21,13 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class MetaRecord(Record, frozen=True):
-    """`format` is the version of what keys and values mean."""
+    """`format` is the version of what keys and values mean; `restored` the last restoring of the store whose lost
+    counters have been raised (`StoreInfo.restored`)."""
 
     cluster_id: str
     format: int
+    restored: int = 0
+    op_id: str = ""
 
 
 class ControllerRecord(Record, frozen=True):

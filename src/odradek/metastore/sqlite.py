@@ -8,13 +8,15 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+from odradek.host.posix import PosixFiles
 from odradek.metastore.engine import Engine, Group, JournalFailed
 from odradek.metastore.keyspace import Keyspace
 from odradek.metastore.leases import Leases
 from odradek.metastore.limits import Limits
-from odradek.metastore.sqlite_file import Loaded, open_database, write_group
+from odradek.metastore.sqlite_file import Loaded, accept_restored, open_database, write_group
 from odradek.metastore.store import (
     KV,
     Compare,
@@ -32,6 +34,7 @@ from odradek.metastore.store import (
     StoreRegressed,
     TxnResult,
 )
+from odradek.metastore.witness import Witness
 
 NOTHING_WRITTEN = (sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_NOMEM)
 """Errors after which SQLite has certainly rolled back; whoever asked may try again."""
@@ -49,11 +52,17 @@ def read_mounts() -> str:
 
 
 class _SqliteJournal:
-    def __init__(self, thread: ThreadPoolExecutor, connection: sqlite3.Connection) -> None:
-        self._thread, self._connection = thread, connection
+    def __init__(self, thread: ThreadPoolExecutor, connection: sqlite3.Connection, witness: Witness) -> None:
+        self._thread, self._connection, self._witness = thread, connection, witness
 
     def commit(self, group: Group) -> "asyncio.Future[None]":
-        return asyncio.get_running_loop().run_in_executor(self._thread, self._write, group)
+        written = asyncio.get_running_loop().run_in_executor(self._thread, self._write, group)
+        written.add_done_callback(partial(self._note, group.stage.revision))
+        return written
+
+    def _note(self, revision: Revision, written: "asyncio.Future[None]") -> None:
+        if not written.cancelled() and written.exception() is None:
+            self._witness.note(revision)
 
     def _write(self, group: Group) -> None:
         try:
@@ -66,46 +75,73 @@ class _SqliteJournal:
             raise JournalFailed(str(error)) from error
 
 
+class StoreRestored(StoreRegressed):
+    """The database was put back from an older backup; its user may accept it at this `revision`."""
+
+    def __init__(self, path: str, revision: Revision, seen: Revision) -> None:
+        super().__init__(f"{path} is an older backup: it ends at revision {revision}, the data has seen {seen}")
+        self.revision = revision
+
+
 class SqliteStore:
-    """Implements MetadataStore. `seen` is the revision its user knows from earlier: an older store is refused."""
+    """Implements MetadataStore. A store behind its `witness` is refused, except at the revision that is `accepted`."""
 
     def __init__(
         self,
         path: str,
         *,
         limits: Limits | None = None,
-        seen: Revision = 0,
+        witness: Witness | None = None,
+        accepted: Revision | None = None,
         clock: Callable[[], float] = boot_time_s,
         mounts: Callable[[], str] = read_mounts,
     ) -> None:
         self.path = path
         self._limits = limits or Limits()
-        self._seen, self._clock, self._mounts = seen, clock, mounts
+        self._witness, self._accepted = witness or Witness(PosixFiles(), ()), accepted
+        self._clock, self._mounts = clock, mounts
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
         self._engine: Engine | None = None
 
     async def open(self) -> StoreInfo:
-        """Raises StoreUnusable (network file system, newer format, damaged, in use), StoreRegressed."""
+        """Raises StoreUnusable (network file system, newer format, damaged, in use), StoreRestored."""
         loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="metastore")
         try:
             opened = await loop.run_in_executor(self._thread, open_database, self.path, self._mounts())
             self._connection, loaded = opened
-            if loaded.revision < self._seen:
-                raise StoreRegressed(f"{self.path} is at revision {loaded.revision}, {self._seen} was seen before")
+            loaded = await loop.run_in_executor(self._thread, self._compare, self._connection, loaded)
         except BaseException:
             await self._close_database()
             raise
         self._engine = self._start_engine(self._thread, self._connection, loaded)
         limits = self._limits
-        return StoreInfo(loaded.uuid, loaded.generation, loaded.revision, limits.max_operations, limits.max_bytes)
+        self._witness.note(loaded.revision)
+        return StoreInfo(
+            loaded.uuid,
+            loaded.generation,
+            loaded.revision,
+            limits.max_operations,
+            limits.max_bytes,
+            loaded.restored,
+            loaded.lost,
+        )
+
+    def _compare(self, connection: sqlite3.Connection, loaded: Loaded) -> Loaded:
+        """With the witness. An empty store is no backup: what to make of it is the user's to say."""
+        seen = self._witness.read()
+        if loaded.revision == 0 or loaded.revision >= seen:
+            return loaded
+        if loaded.revision != self._accepted:
+            raise StoreRestored(self.path, loaded.revision, seen)
+        return accept_restored(connection, loaded, seen)
 
     def _start_engine(self, thread: ThreadPoolExecutor, connection: sqlite3.Connection, loaded: Loaded) -> Engine:
         limits, leases = self._limits, Leases()
         leases.restore(loaded.leases, loaded.items, self._clock())
         keyspace = Keyspace(loaded.items, loaded.revision, history_events_max=limits.history_events_max)
-        engine = Engine(keyspace, leases, _SqliteJournal(thread, connection), self._clock, limits)
+        engine = Engine(keyspace, leases, _SqliteJournal(thread, connection, self._witness), self._clock, limits)
         engine.number_leases_from(loaded.generation << 32)
         return engine
 
@@ -152,6 +188,7 @@ class SqliteStore:
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.close()
+            await self._witness.settled()
         await self._close_database()
 
     async def _close_database(self) -> None:

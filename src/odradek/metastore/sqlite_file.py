@@ -8,7 +8,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,8 @@ FORMAT = 1
 """Version of the schema and of what the keys mean; `odradek.format` in the table `meta`."""
 
 ROWS_PER_STATEMENT = 400
+UNSEEN_REVISIONS_MAX = 1_000
+"""So many revisions the witness may be behind when the process dies, generously."""
 NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "glusterfs", "lustre", "gfs2", "ocfs2", "fuse")
 
 SCHEMA = """
@@ -47,6 +49,8 @@ class Loaded:
     revision: Revision
     items: list[KV]
     leases: list[Lease]
+    restored: Revision
+    lost: int
 
 
 def open_database(path: str, mounts: str) -> tuple[sqlite3.Connection, Loaded]:
@@ -121,7 +125,23 @@ def _load(connection: sqlite3.Connection) -> Loaded:
     meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
     rows = connection.execute("SELECT key, value, create_revision, mod_revision, version, lease FROM kv").fetchall()
     leases = [Lease(*row) for row in connection.execute("SELECT id, ttl FROM lease").fetchall()]
-    return Loaded(meta["uuid"], meta["generation"], meta["revision"], [KV(*row) for row in rows], leases)
+    items = [KV(*row) for row in rows]
+    restored, lost = meta.get("restored", 0), meta.get("lost", 0)
+    return Loaded(meta["uuid"], meta["generation"], meta["revision"], items, leases, restored, lost)
+
+
+def accept_restored(connection: sqlite3.Connection, loaded: Loaded, seen: Revision) -> Loaded:
+    """Put a restored store ahead of every revision that was given before, durable on return.
+
+    Counters whose values went back follow it by `lost`: none of them rises by more than one step in a revision.
+    """
+    revision = seen + UNSEEN_REVISIONS_MAX
+    lost = revision - loaded.revision
+    rows = {"revision": revision, "restored": revision, "lost": lost}
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows.items())
+    connection.execute("COMMIT")
+    return replace(loaded, revision=revision, restored=revision, lost=lost)
 
 
 def write_group(connection: sqlite3.Connection, group: Group) -> None:

@@ -105,13 +105,19 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class StoreInfo:
-    """`uuid` names the store for life; `generation` counts its openings; limits are per transaction."""
+    """`uuid` names the store for life; `generation` counts its openings; limits are per transaction.
+
+    `restored` is the revision at which the store was last accepted as an older backup, 0 for never; it then lacked at
+    most `lost` revisions that had been given before.
+    """
 
     uuid: str
     generation: int
     revision: Revision
     max_operations: int
     max_bytes: int
+    restored: Revision = 0
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
