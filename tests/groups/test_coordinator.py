@@ -452,6 +452,99 @@ def test_a_group_whose_tombstone_could_not_be_stored_lives_on() -> None:
     GroupWorld().run(scenario)
 
 
+MANY = 12_000
+"""Tombstones of so many offsets are larger than the largest batch."""
+
+
+async def commit_many(world: GroupWorld, count: int) -> None:
+    commits = [(OffsetKey("g", "t", each), offset(world)) for each in range(count)]
+    assert await world.groups.commit_offsets("g", SIMPLE, 9, commits) is ErrorCode.none
+
+
+def test_a_group_of_more_offsets_than_a_batch_holds_is_deleted_with_all_of_them() -> None:
+    async def scenario(world: GroupWorld) -> None:
+        await commit_many(world, MANY)
+        before = len(world.partition.records())
+        assert await world.groups.delete_group("g") is ErrorCode.none
+        tombstones = world.partition.records()[before:]
+        assert len(tombstones) == MANY + 1
+        assert tombstones[-1].key == group_key("g")
+        assert max(len(decode_batch(each)) for each in world.partition.batches) < 2 * TURN_CHANGES_MAX
+        await world.reload()
+        assert world.groups.groups() == []
+        assert await fetched(world) == {}
+
+    GroupWorld().run(scenario)
+
+
+def test_a_large_group_that_cannot_be_deleted_whole_lives_on_with_what_is_left_and_is_deleted_later() -> None:
+    async def scenario(world: GroupWorld) -> None:
+        await commit_many(world, 3 * TURN_CHANGES_MAX)
+        batches = len(world.partition.batches)
+        deleting = world.groups.delete_group("g")
+        while len(world.partition.batches) == batches:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        world.partition.append_fails = DiskFullError("full")
+        assert await deleting is ErrorCode.not_coordinator
+        world.partition.append_fails = None
+        left = (await fetched(world))["t"]
+        assert 0 < len(left) < 3 * TURN_CHANGES_MAX
+        assert group_key("g") not in {record.key for record in world.partition.records()}
+        assert await commit(world, 2) is ErrorCode.none
+        assert await world.groups.delete_group("g") is ErrorCode.none
+        await world.reload()
+        assert world.groups.groups() == []
+
+    GroupWorld().run(scenario)
+
+
+def test_a_large_group_whose_deletion_takes_too_long_is_answered_and_goes_once_it_is_committed() -> None:
+    async def scenario(world: GroupWorld) -> None:
+        await commit_many(world, 2 * TURN_CHANGES_MAX)
+        world.partition.holds_commits = True
+        assert await world.groups.delete_group("g") is ErrorCode.coordinator_not_available
+        world.partition.release()
+        await asyncio.sleep(0.1)
+        assert world.groups.groups() == []
+
+    GroupWorld().run(scenario)
+
+
+def test_many_groups_are_taken_over_in_slices_and_served_together() -> None:
+    async def scenario(world: GroupWorld) -> None:
+        await asyncio.gather(*[commit(world, each, group_id=f"g{each}") for each in range(500)])
+        world.replicas.resign(world.partition)
+        world.replicas.lead(world.partition)
+        found: list[int] = []
+        while not found:
+            await asyncio.sleep(0)
+            groups = world.groups.groups()
+            if not isinstance(groups, ErrorCode):
+                found.append(len(groups))
+        assert found == [500]
+
+    GroupWorld().run(scenario)
+
+
+def test_a_shard_that_is_lost_while_it_takes_over_its_groups_never_serves() -> None:
+    async def scenario(world: GroupWorld) -> None:
+        await asyncio.gather(*[commit(world, each, group_id=f"g{each}") for each in range(500)])
+        for turns in range(40):
+            world.replicas.resign(world.partition)
+            world.replicas.lead(world.partition)
+            await asyncio.sleep(0.002)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            world.replicas.resign(world.partition)
+            assert world.groups.groups() == []
+            assert await commit(world) is ErrorCode.not_coordinator
+            world.replicas.lead(world.partition)
+            await world.loaded()
+            assert await commit(world) is ErrorCode.none
+
+    GroupWorld().run(scenario)
+
+
 def test_a_deleted_topic_takes_its_offsets_along_also_those_on_their_way() -> None:
     async def scenario(world: GroupWorld) -> None:
         await commit(world, 1)

@@ -150,7 +150,7 @@ class GroupCoordinator:
             logger.error("%s-%d cannot be loaded, its groups are not served: %s", OFFSETS_TOPIC, shard.index, error)
             shard.close(ErrorCode.not_coordinator)
         else:
-            shard.loaded(replay)
+            await shard.loaded(replay)
             self._forget_topics_gone(shard)
         finally:
             self._loads.pop(shard, None)

@@ -1,6 +1,7 @@
 """From the records of one partition of `__consumer_offsets` back to its groups and offsets."""
 
 import logging
+from collections.abc import Iterator
 
 from odradek.groups.group import ClassicGroup, GroupSettings
 from odradek.groups.offsets import Offsets
@@ -49,10 +50,10 @@ class Replay:
         else:
             self._groups[key.group_id] = read_group_value(value)
 
-    def groups(self, settings: GroupSettings) -> dict[str, ClassicGroup]:
-        """What was stored of groups, and a simple group for offsets without one."""
-        groups = {id_: ClassicGroup.loaded(id_, settings, stored) for id_, stored in self._groups.items()}
+    def groups(self, settings: GroupSettings) -> Iterator[ClassicGroup]:
+        """What was stored of groups, and a simple group for offsets without one; each made when it is asked for."""
+        for group_id, stored in self._groups.items():
+            yield ClassicGroup.loaded(group_id, settings, stored)
         for group_id in self.offsets.group_ids():
-            if group_id not in groups:
-                groups[group_id] = ClassicGroup(group_id, settings)
-        return groups
+            if group_id not in self._groups:
+                yield ClassicGroup(group_id, settings)

@@ -35,7 +35,8 @@ from odradek.groups.vocabulary import (
     SyncRequest,
     SyncResult,
 )
-from odradek.groups.writer import Change, RecordWriter, Write, all_of
+from odradek.groups.writer import Change, RecordWriter, Write, all_of, once
+from odradek.host.pace import paced
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,10 @@ WRITE_CHANGES_MAX = 500
 """Offsets stored together or not at all; a request may name more, and no turn of the loop stores them all."""
 
 Answer = Callable[[ErrorCode], None]
+
+
+def _ignore(_: ErrorCode) -> None:
+    """Nobody waits for the answer; what could not be stored is tried again at the next round."""
 
 
 class Shard:
@@ -73,13 +78,24 @@ class Shard:
 
     # ---- life cycle
 
-    def loaded(self, replay: Replay) -> None:
-        """Take over what the partition holds and serve."""
+    async def loaded(self, replay: Replay) -> None:
+        """Take over what the partition holds, in slices, and serve it once all of it is there.
+
+        Until then, and when the shard was closed meanwhile, `error` keeps everybody away.
+        """
         self.offsets = replay.offsets
-        self.groups = replay.groups(self._settings)
-        self.error = ErrorCode.none
-        for group in list(self.groups.values()):
+        groups = {group.group_id: group async for group in paced(replay.groups(self._settings))}
+        if not self._is_loading():
+            return
+        self.groups = groups
+        async for group in paced(groups.values()):
+            if not self._is_loading():
+                return
             self._carry_out(group, membership.on_loaded(group, self.now()))
+        self.error = ErrorCode.none
+
+    def _is_loading(self) -> bool:
+        return self.error is ErrorCode.coordinator_load_in_progress
 
     def close(self, error: ErrorCode) -> None:
         """Serve no more; everybody who waits is answered with the error."""
@@ -223,18 +239,31 @@ class Shard:
         self._submit([(key, None) for key in gone], _ignore)
 
     def _bury(self, group: ClassicGroup, keys: list[OffsetKey], answer: Answer) -> None:
+        """The group is dead at once. Offsets go first where one write cannot take them all, so that none is left
+        without its group; the group goes with the last of them, or lives on when some could not."""
         state_time_ms = group.state_time_ms
         self._send(membership.bury(group, ErrorCode.coordinator_not_available, state_time_ms))
-        changes: list[Change] = [(key, None) for key in keys]
-        changes.append((GroupKey(group.group_id), None))
+        split = max(len(keys) - WRITE_CHANGES_MAX + 1, 0)
+        last: list[Change] = [*((key, None) for key in keys[split:]), (GroupKey(group.group_id), None)]
+        answered = once(lambda error: answer(for_client(error)))
 
         def settled(error: ErrorCode) -> None:
             if error is ErrorCode.none:
-                self._apply(changes)
+                self._apply(last)
             elif self.error is ErrorCode.none:
                 membership.revive(group, state_time_ms)
 
-        self.writer.submit(Write(changes, lambda error: answer(for_client(error)), settled))
+        def first_settled(error: ErrorCode) -> None:
+            if error is ErrorCode.none:
+                self.writer.submit(Write(last, answered, settled))
+            else:
+                settled(error)
+
+        if split:
+            first = [(key, None) for key in keys[:split]]
+            self._submit(first, lambda error: None if error is ErrorCode.none else answered(error), first_settled)
+        else:
+            self.writer.submit(Write(last, answered, settled))
 
     # ---- effects
 
@@ -281,11 +310,12 @@ class Shard:
         else:
             self._set_alarm(group)
 
-    def _submit(self, changes: Sequence[Any], answer: Answer) -> None:
+    def _submit(self, changes: Sequence[Any], answer: Answer, settled: Answer = _ignore) -> None:
         """Store offsets and tombstones of offsets, which count from when they are committed.
 
         More of them than WRITE_CHANGES_MAX go into several writes, submitted at once: whatever the group does next is
-        stored behind all of them. Each is stored whole; the answer is that of the first which was not.
+        stored behind all of them. Each is stored whole; the answer is that of the first which was not. `settled` is
+        called when the fate of all is known, which may be long after the answer.
         """
         if not changes:
             answer(ErrorCode.none)
@@ -293,12 +323,14 @@ class Shard:
         starts = range(0, len(changes), WRITE_CHANGES_MAX)
         chunks = [list(changes[start : start + WRITE_CHANGES_MAX]) for start in starts]
         answered = all_of(len(chunks), lambda error: answer(for_client(error)))
+        all_settled = all_of(len(chunks), settled)
         for chunk in chunks:
-            self.writer.submit(Write(chunk, answered, partial(self._settled, chunk)))
+            self.writer.submit(Write(chunk, answered, partial(self._settled, chunk, all_settled)))
 
-    def _settled(self, changes: Sequence[Change], error: ErrorCode) -> None:
+    def _settled(self, changes: Sequence[Change], settled: Answer, error: ErrorCode) -> None:
         if error is ErrorCode.none:
             self._apply(changes)
+        settled(error)
 
     def _apply(self, changes: Sequence[Change]) -> None:
         for key, value in changes:
@@ -316,7 +348,3 @@ class Shard:
         alarm = self._alarms.pop(group_id, None)
         if alarm is not None:
             alarm.cancel()
-
-
-def _ignore(_: ErrorCode) -> None:
-    """Nobody waits for the answer; what could not be stored is tried again at the next round."""

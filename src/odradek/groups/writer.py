@@ -295,6 +295,18 @@ def all_of(count: int, answer: Callable[[ErrorCode], None]) -> Callable[[ErrorCo
     return one
 
 
+def once(answer: Callable[[ErrorCode], None]) -> Callable[[ErrorCode], None]:
+    """Calls `answer` the first time it is called itself."""
+    outcomes: list[ErrorCode] = []
+
+    def one(error: ErrorCode) -> None:
+        outcomes.append(error)
+        if len(outcomes) == 1:
+            answer(error)
+
+    return one
+
+
 def _size_bytes(record: Record) -> int:
     """An upper bound, before compression."""
     return len(record.key or b"") + len(record.value or b"") + _RECORD_OVERHEAD_BYTES
