@@ -5,6 +5,7 @@ from random import Random
 
 from odradek.simulation import CrashKind
 from tests.simulation.broker_lives import BrokerLives
+from tests.simulation.broker_steps import Kind, run_steps
 from tests.simulation.echo import run_echo_world
 from tests.simulation.log_lives import run_lives
 
@@ -33,6 +34,30 @@ def synced_broker(seed: int) -> str:
     return BrokerLives(seed, synced=True, replay=replay_line("synced-broker", seed)).run()
 
 
+def broker_steps(seed: int) -> str:
+    """A scripted broker that dies or loses its power at one step of I/O: another one for each seed."""
+    return _steps(seed, "broker-steps", ("process", "power"), flushed=False)
+
+
+def synced_broker_steps(seed: int) -> str:
+    """The same with log.flush.interval.messages=1."""
+    return _steps(seed, "synced-broker-steps", ("power", "process"), flushed=True)
+
+
+def broker_faults(seed: int) -> str:
+    """A scripted broker one of whose operations fails (EIO), or whose disk is full from there on for a while."""
+    return _steps(seed, "broker-faults", ("eio", "enospc"), flushed=False)
+
+
+def synced_broker_faults(seed: int) -> str:
+    """The same with log.flush.interval.messages=1."""
+    return _steps(seed, "synced-broker-faults", ("eio", "enospc"), flushed=True)
+
+
+def _steps(seed: int, name: str, kinds: tuple[Kind, ...], *, flushed: bool) -> str:
+    return run_steps(seed, kinds, flushed=flushed, replay=replay_line(name, seed))
+
+
 def echo(seed: int) -> str:
     """No Kafka at all: the simulation itself."""
     return run_echo_world(seed)
@@ -45,6 +70,10 @@ def replay_line(scenario: str, seed: int) -> str:
 SCENARIOS: dict[str, Callable[[int], str]] = {
     "broker": broker,
     "synced-broker": synced_broker,
+    "broker-steps": broker_steps,
+    "synced-broker-steps": synced_broker_steps,
+    "broker-faults": broker_faults,
+    "synced-broker-faults": synced_broker_faults,
     "log": log,
     "echo": echo,
 }

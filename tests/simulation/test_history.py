@@ -17,6 +17,7 @@ from tests.support.history import (
     Refused,
     Sent,
     Sought,
+    Stored,
     Trimmed,
     check,
 )
@@ -56,6 +57,11 @@ BROKEN: dict[str, tuple[Kind, list[Event]]] = {
     "acknowledged and gone": (Kind.LOST_WRITE, [*stored("a", "b"), final("a")]),
     "gone after a mere process crash": (Kind.LOST_WRITE, [*stored("a", "b"), PROCESS, final("a")]),
     "acknowledged after the power loss and gone": (Kind.LOST_WRITE, [POWER, *stored("a"), final()]),
+    "gone although the broker had stopped in good order": (Kind.LOST_WRITE, [*stored("a"), Stored(), POWER, final()]),
+    "a commit gone although the broker had stopped in good order": (
+        Kind.COMMIT_LOST,
+        [*committed(1, 2), Stored(), POWER, CommittedRead("g", P, 1)],
+    ),
     "a hole after a power loss": (
         Kind.HOLE,
         [*stored("a", "b", "c"), POWER, Final(P, 0, ((0, "a"), (2, "c")))],

@@ -5,7 +5,8 @@ violations. An outcome that is unknown (no acknowledgement, no refusal) stays un
 the offset may have been committed or not, also later.
 
 A `Crashed` event says what the crash may take: nothing (the process died, or everything acknowledged is synced), or a
-suffix of each log (power loss without flush): then the survivors must be a prefix, and offsets may be used again.
+suffix of each log (power loss without flush): then the survivors must be a prefix, and offsets may be used again. What
+was acknowledged before a `Stored` event no crash may take.
 """
 
 from collections.abc import Iterator
@@ -103,6 +104,11 @@ class Crashed:
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """The broker stopped in good order: no later crash may take what was acknowledged before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trimmed:
     """Records below `offset` were deleted on purpose."""
 
@@ -131,6 +137,7 @@ Event = (
     | CommitRefused
     | CommittedRead
     | Crashed
+    | Stored
     | Trimmed
     | Final
 )
@@ -193,6 +200,10 @@ class Commits:
     acknowledged: list[int] = field(default_factory=list)
     unknown: list[int] = field(default_factory=list)
     possible: list[int] = field(default_factory=lambda: [-1])
+    stored: list[int] = field(default_factory=lambda: [-1])
+    """What it may have been when the broker last stopped in good order."""
+    earlier: list[int] = field(default_factory=lambda: [-1])
+    """What was acknowledged before that."""
 
 
 class Checker:
@@ -202,7 +213,9 @@ class Checker:
         self.violations: list[Violation] = []
         self._views: dict[Partition, PartitionView] = {}
         self._commits: dict[tuple[str, Partition], Commits] = {}
-        self._losing_crashes: list[int] = []
+        self._losing_crashes: list[tuple[int, int]] = []
+        """Each with the event from which on it may take what happened."""
+        self._stored_at = -1
 
     def feed(self, index: int, event: Event) -> None:
         match event:
@@ -221,8 +234,8 @@ class Checker:
                 self._view(event.partition).positions[event.consumer] = event.offset
             case CaughtUp():
                 self._caught_up(event)
-            case Crashed():
-                self._crash(index, event)
+            case Crashed() | Stored():
+                self._end_life(index, event)
             case Trimmed():
                 view = self._view(event.partition)
                 view.start = max(view.start, event.offset)
@@ -279,11 +292,19 @@ class Checker:
             if held is not None and self._certain(held[1]):
                 yield offset
 
-    def _crash(self, index: int, event: Crashed) -> None:
-        if event.loses_suffix:
-            self._losing_crashes.append(index)
+    def _end_life(self, index: int, event: Crashed | Stored) -> None:
+        if isinstance(event, Stored):
+            self._store(index)
+        elif event.loses_suffix:
+            self._losing_crashes.append((index, self._stored_at))
             for commits in self._commits.values():
-                commits.possible = [-1, *commits.acknowledged]
+                commits.possible = [*commits.stored, *commits.acknowledged]
+
+    def _store(self, index: int) -> None:
+        self._stored_at = index
+        for commits in self._commits.values():
+            commits.earlier += commits.acknowledged
+            commits.stored, commits.acknowledged = list(commits.possible), []
 
     # The end
 
@@ -347,7 +368,7 @@ class Checker:
         if event.offset in commits.possible:
             commits.possible = [event.offset]
         elif event.offset not in commits.unknown:
-            known = event.offset in commits.acknowledged or event.offset == -1
+            known = event.offset in (*commits.earlier, *commits.acknowledged)
             kind = Kind.COMMIT_LOST if known else Kind.COMMIT_NEVER_SENT
             detail = f"{event.group} reads {event.offset}, possible are {commits.possible} and {commits.unknown}"
             self._found(kind, event.partition, detail)
@@ -356,10 +377,10 @@ class Checker:
 
     def _certain(self, index: int) -> bool:
         """What was true at that event is true still: no crash since could take a suffix."""
-        return not self._losing_crashes or self._losing_crashes[-1] < index
+        return not any(stored < index < crash for crash, stored in self._losing_crashes)
 
     def _lost_between(self, first: int, second: int) -> bool:
-        return any(first < crash < second for crash in self._losing_crashes)
+        return any(stored < first < crash < second for crash, stored in self._losing_crashes)
 
     def _view(self, partition: Partition) -> PartitionView:
         return self._views.setdefault(partition, PartitionView(partition))

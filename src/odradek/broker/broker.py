@@ -118,7 +118,11 @@ class Broker:
             self.replicas, self.cluster, self._start_config, self.host.clock, self.loop, self.host.random
         )
         cluster_id = self.logs.cluster_id(self.node_id)
-        await self.cluster.start(proven_epoch=self.logs.predecessor_epoch(), cluster_id=cluster_id)
+        await self.cluster.start(
+            proven_epoch=self.logs.predecessor_epoch(),
+            cluster_id=cluster_id,
+            before_joining=lambda found_id: self.logs.identify(found_id, self.node_id),
+        )
         self._is_started = True
         await self.logs.load(self.cluster.image.cluster_id, self.node_id)
         self.logs.start()

@@ -138,7 +138,9 @@ class Cluster:
         info = await self._store.open()
         self._writer.max_operations = info.max_operations
         try:
-            await self._make_cluster(cluster_id)
+            found_id = await self._make_cluster(cluster_id)
+            await self._membership.require_free()
+            before_joining(found_id)
             await raise_counters(self._store, self._keys, self._writer, info)
             await self._feed.load()
             self._spawn(self._feed.run())
@@ -149,6 +151,8 @@ class Cluster:
             if isinstance(error, TimeoutError):
                 message = f"broker {self.node_id} was not admitted in {START_TIMEOUT_S:.0f} s"
                 raise ClusterStartError(message) from None
+            if isinstance(error, MetadataUnavailable):
+                raise ClusterStartError(str(error)) from error
             raise
         self._spawn(self._keep_alive())
         self._spawn(self._govern())

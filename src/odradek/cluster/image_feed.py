@@ -54,7 +54,7 @@ class ImageFeed:
         self._publish(full_delta(before, after))
 
     async def run(self) -> None:
-        """Follow the store for ever. Raises StoreRegressed."""
+        """Follow the store for ever. Raises StoreRegressed, StoreFailed."""
         while True:
             try:
                 async for change in self._store.watch(self._keys.prefix, after=self.image.revision):

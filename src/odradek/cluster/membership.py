@@ -32,6 +32,11 @@ class Membership:
         self.epoch = -1
         self.lease = Lease(0, lease_ttl_s)
 
+    async def require_free(self) -> None:
+        """Raises ClusterStartError when another process has this broker id."""
+        earlier, _ = await self._writer.get(self._keys.broker(self.identity.broker_id))
+        await self._earlier_lease(None if earlier is None else decode(BrokerRecord, earlier.value))
+
     async def register(self, proven_epoch: int) -> Revision:
         """Register with a new broker epoch, fenced until the controller has looked at its partitions.
 
@@ -74,15 +79,18 @@ class Membership:
 
     async def _end_earlier_lease(self, previous: BrokerRecord | None) -> None:
         """The same data directory, locked by us, proves that whoever had the lease is dead."""
+        live = await self._earlier_lease(previous)
+        if live is not None:
+            await self._store.revoke(live.lease)
+
+    async def _earlier_lease(self, previous: BrokerRecord | None) -> KV | None:
         live, _ = await self._writer.get(self._keys.live(self.identity.broker_id))
-        if live is None:
-            return
-        if previous is not None and previous.directory_id != self.identity.directory_id:
+        if live is not None and previous is not None and previous.directory_id != self.identity.directory_id:
             raise ClusterStartError(
                 f"broker id {self.identity.broker_id} is in use by another broker"
                 + "".join(f" at {endpoint.host}:{endpoint.port}" for endpoint in previous.endpoints[:1])
             )
-        await self._store.revoke(live.lease)
+        return live
 
     async def campaign(self) -> bool:
         """Take the controller's seat if it is free. Raises MetadataUnavailable, LeaseLost."""

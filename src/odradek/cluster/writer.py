@@ -18,6 +18,7 @@ from odradek.metastore.store import (
     OutcomeUnknown,
     Put,
     Revision,
+    StoreFailed,
     StoreFull,
     Target,
 )
@@ -48,7 +49,7 @@ class Writer:
     async def commit(self, when: Sequence[Compare], then: Sequence[Operation]) -> Revision | None:
         """The revision it was applied at; None when the comparisons failed. Raises MetadataUnavailable, LeaseLost.
 
-        MetadataFull comes at once: who asked should hear of a full disk rather than wait.
+        MetadataFull comes at once, and so does the end of a store whose disk has failed: waiting would not help.
         """
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         is_uncertain = False
@@ -62,6 +63,8 @@ class Writer:
                 is_uncertain, problem = True, error
             except StoreFull as error:
                 raise MetadataFull(str(error)) from error
+            except StoreFailed as error:
+                raise MetadataUnavailable(str(error)) from error
             except NotApplied as error:
                 problem = error  # type: ignore[assignment]
             await self._back_off(attempt, deadline, problem)
@@ -81,6 +84,8 @@ class Writer:
         for attempt in range(1_000_000):
             try:
                 return await self._store.get(key)
+            except StoreFailed as error:
+                raise MetadataUnavailable(str(error)) from error
             except NotApplied as error:
                 await self._back_off(attempt, deadline, error)
         raise AssertionError("unreachable: the deadline comes first")

@@ -96,15 +96,27 @@ class LogManager(LogDirectories):
 
     # -- life cycle -----------------------------------------------------------------------------------------------
 
+    def identify(self, cluster_id: str, node_id: int) -> None:
+        """Write into each directory whose it is, durable on return; nothing when that is known.
+
+        Raises PropertiesError; DirectoryFailedError when no directory is left.
+        """
+        for directory in self._usable():
+            try:
+                directory.identify(cluster_id, node_id, self._new_ids[directory.path])
+            except OSError as error:
+                self.fail_directory(directory.path, f"cannot be written: {error}")
+        self._require_a_directory()
+
     async def load(self, cluster_id: str, node_id: int) -> None:
         """Identify the directories, open every log, recover where the last stop was not clean.
 
         Raises PropertiesError; DirectoryFailedError when no directory is left.
         """
+        self.identify(cluster_id, node_id)
         loader = LogLoader(self)
         for directory in self._usable():
             try:
-                directory.identify(cluster_id, node_id, self._new_ids[directory.path])
                 await loader.load(directory)
                 directory.begin_writing(self.host.boot_id)
                 self._allocate_reserve(directory.path)

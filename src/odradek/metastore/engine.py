@@ -29,6 +29,7 @@ from odradek.metastore.store import (
     Progress,
     Revision,
     RevisionBatch,
+    StoreFailed,
     TxnResult,
 )
 from odradek.metastore.watching import Changes, follow
@@ -83,6 +84,7 @@ class Engine:
         self._timer: asyncio.TimerHandle | None = None
         self._idle: asyncio.Future[None] | None = None
         self._closed: str | None = None
+        self._failed: str | None = None
         self._last_lease = 0
         self._arm_lease_timer()
 
@@ -189,8 +191,8 @@ class Engine:
         elif isinstance(error, NotApplied):
             _refuse(requests, error)
         else:
-            self._closed = f"the metadata store failed: {error}"
-            _refuse(requests, OutcomeUnknown(self._closed))
+            self._closed = self._failed = f"the metadata store failed: {error}"
+            _refuse(requests, OutcomeUnknown(self._failed))
             self._refuse_queue()
             self._changes.announce()
         self._go_on()
@@ -282,6 +284,8 @@ class Engine:
         self._changes.announce()
 
     def _check_open(self) -> None:
+        if self._failed is not None:
+            raise StoreFailed(self._failed)
         if self._closed is not None:
             raise NotApplied(self._closed)
 

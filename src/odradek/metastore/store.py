@@ -144,6 +144,10 @@ class StoreFull(NotApplied):
     """Refused for want of space: repeating it helps only once somebody has made room."""
 
 
+class StoreFailed(StoreError):
+    """Its disk has failed: the store takes and says nothing more until it is opened anew."""
+
+
 class OutcomeUnknown(StoreError):
     """The reply was lost: settle it by repeating the identical compare-and-swap, which carries its `op_id`."""
 

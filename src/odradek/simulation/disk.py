@@ -77,6 +77,7 @@ class Disk:
         self.operations: deque[Operation] = deque(maxlen=OPERATIONS_KEPT)
         self.on_crash: Callable[[CrashKind], None] = self.crash
         self._faults: list[Fault] = []
+        self._steps_awaited: dict[int, Callable[[Operation], None]] = {}
         self._crash_plan: tuple[int, CrashKind] | None = None
         self._crash_target: tuple[Fault, CrashKind] | None = None
         self._mounts: list[SimulatedFiles] = []
@@ -108,6 +109,10 @@ class Disk:
     def crash_on(self, operation: str, pattern: str, kind: CrashKind, *, skip: int = 0) -> None:
         """As `crash_at`, at such an operation on a path that matches, after `skip` of them. Replaces the other plan."""
         self._crash_plan, self._crash_target = None, (Fault(operation, pattern, 0, 1, skip), kind)
+
+    def at_step(self, step: int, act: Callable[[Operation], None]) -> None:
+        """Call `act` when I/O step `step` is about to happen; the OSError it may raise is what the step ends with."""
+        self._steps_awaited[step] = act
 
     def fail(
         self, operation: str, pattern: str = "*", *, error: int = errno.EIO, times: int | None = 1, skip: int = 0
@@ -149,8 +154,11 @@ class Disk:
     def begin(self, name: str, path: str, detail: str = "", data: bytes = b"") -> CrashKind | None:
         """Count a step that changes something; the kind of crash when one is planned here. Raises the fault's error."""
         self.steps += 1
-        self.operations.append(Operation(self.steps, name, path, detail))
+        operation = Operation(self.steps, name, path, detail)
+        self.operations.append(operation)
         self.trace.add(f"{self.name} {self.steps} {name} {path} {detail} {crc32(data):08x}")
+        if (act := self._steps_awaited.pop(self.steps, None)) is not None:
+            act(operation)
         self._strike(name, path)
         if self._crash_plan is not None and self.steps >= self._crash_plan[0]:
             kind, self._crash_plan = self._crash_plan[1], None

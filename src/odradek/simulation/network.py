@@ -46,14 +46,14 @@ class HostState:
     endpoints: dict[int, Endpoint] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Listener:
-    """A bound port: `accept` is called on `loop` for each new connection."""
+    """A bound port: `accept` is called on `loop` for each new connection; while it is None they are refused."""
 
     loop: "SimulatedLoop"
     address: Address
     loopback_only: bool
-    accept: Callable[[Endpoint], None]
+    accept: Callable[[Endpoint], None] | None = None
 
 
 class Network:
@@ -132,8 +132,8 @@ class Network:
                 return host
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    def listen(self, loop: "SimulatedLoop", name: str | None, port: int, accept: Callable[[Endpoint], None]) -> Address:
-        """Bind and listen; port 0 takes a free one. Raises OSError (EADDRINUSE, EADDRNOTAVAIL)."""
+    def bind(self, loop: "SimulatedLoop", name: str | None, port: int) -> Address:
+        """Bind; port 0 takes a free one. Raises OSError (EADDRINUSE, EADDRNOTAVAIL)."""
         host = self.hosts[loop.name]
         if self.resolve(name, loop.name) is not host:
             raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
@@ -143,8 +143,12 @@ class Network:
             "127.0.0.1" if name in LOOPBACK else "0.0.0.0" if name in ANY_ADDRESS else host.address,
             port or self.free_port(host),
         )
-        host.listeners[bound[1]] = Listener(loop, bound, name in LOOPBACK, accept)
+        host.listeners[bound[1]] = Listener(loop, bound, name in LOOPBACK)
         return bound
+
+    def listen(self, loop: "SimulatedLoop", address: Address, accept: Callable[[Endpoint], None]) -> None:
+        """Connections to the bound address are accepted from now on."""
+        self.hosts[loop.name].listeners[address[1]].accept = accept
 
     def unlisten(self, loop: "SimulatedLoop", address: Address) -> None:
         listener = self.hosts[loop.name].listeners.get(address[1])
@@ -183,7 +187,7 @@ class Network:
         if not target.up:
             return
         listener = target.listeners.get(port)
-        if listener is None or (listener.loopback_only and not local):
+        if listener is None or listener.accept is None or (listener.loopback_only and not local):
             refusal = ConnectionRefusedError(errno.ECONNREFUSED, f"Connect call failed ({target.address!r}, {port})")
             self.transmit(target, source, lambda: _settle(answer, refusal))
             return

@@ -23,13 +23,12 @@ class SimulatedServer(asyncio.AbstractServer):
         self._transports: dict[int, SimulatedTransport] = {}
         self._waiters: list[asyncio.Future[None]] = []
         self._forever: asyncio.Future[None] | None = None
-        self._closed = False
+        self._closed = self._serving = False
 
     def bind(self, hosts: Sequence[str | None], port: int) -> None:
-        """Bind and listen on each address. Raises OSError."""
+        """Bind to each address. Raises OSError."""
         for host in hosts:
-            address = self._loop.network.listen(self._loop, host, port, self._accept)
-            self._addresses.append(address)
+            self._addresses.append(self._loop.network.bind(self._loop, host, port))
 
     @property
     def sockets(self) -> tuple[SimulatedSocket, ...]:
@@ -39,12 +38,19 @@ class SimulatedServer(asyncio.AbstractServer):
         return self._loop
 
     def is_serving(self) -> bool:
-        return bool(self._addresses)
+        return self._serving and not self._closed
 
     async def start_serving(self) -> None:
-        """Already serving: binding and listening are one here."""
+        """Accept connections from now on; before, they are refused."""
+        self.listen()
+
+    def listen(self) -> None:
+        self._serving = True
+        for address in self._addresses:
+            self._loop.network.listen(self._loop, address, self._accept)
 
     async def serve_forever(self) -> None:
+        self.listen()
         self._forever = self._loop.create_future()
         try:
             await self._forever
@@ -97,13 +103,21 @@ class SocketCalls:
     """Mixed into the loop: create_server, create_connection, name lookup."""
 
     async def create_server(
-        self: Any, protocol_factory: ProtocolFactory, host: Any = None, port: int | None = None, **options: Any
+        self: Any,
+        protocol_factory: ProtocolFactory,
+        host: Any = None,
+        port: int | None = None,
+        *,
+        start_serving: bool = True,
+        **options: Any,
     ) -> SimulatedServer:
         """As asyncio's; socket options are accepted, TLS and ready-made sockets are not simulated."""
         _refuse(options, "ssl", "sock")
         hosts = [host] if host is None or isinstance(host, str) else list(host)
         server = SimulatedServer(self, protocol_factory)
         server.bind(hosts, port or 0)
+        if start_serving:
+            server.listen()
         return server
 
     async def create_connection(
