@@ -15,6 +15,9 @@ KAFKA_VERSION = os.environ.get("KAFKA_VERSION", "4.3.1")
 DESCRIPTION = Path(__file__).parent / "kafka"
 """The pom that names the jars, and how they log."""
 
+LOGGING = f"-Dlog4j2.configurationFile={DESCRIPTION / 'log4j2.properties'}"
+"""The option for a JVM whose warnings shall go to stderr."""
+
 FETCH_TIMEOUT_S = 900
 
 
@@ -38,8 +41,7 @@ def kafka_command(main_class: str, *arguments: str, heap_mb: int = 256, options:
         heap_mb: The JVM's largest heap.
         options: More options for the JVM.
     """
-    logging = f"-Dlog4j2.configurationFile={DESCRIPTION / 'log4j2.properties'}"
-    return [java(), f"-Xmx{heap_mb}m", logging, *options, "-cp", kafka_classpath(), main_class, *arguments]
+    return [java(), f"-Xmx{heap_mb}m", LOGGING, *options, "-cp", kafka_classpath(), main_class, *arguments]
 
 
 def _fetch(version: str, directory: Path) -> None:
