@@ -26,11 +26,20 @@ _COMMANDS = {
     "group": "odradek.cli.group",
     "config": "odradek.cli.config",
     "log": "odradek.cli.log",
+    "bench": "odradek.cli.bench",
     "demo": "odradek.cli.demo",
 }
 
 # Typer carries its own copy of Click in newer releases and uses the package in older ones; both have this ancestor.
 _ParseError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+_WORDS = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "it must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "it must be a number",
+    "Input should be": "it must be",
+}
 
 
 class _LazyGroup(TyperGroup):
@@ -131,7 +140,7 @@ def _ended(error: CommandError) -> int:
 
 
 def _usage(error: Any) -> int:
-    message = error.format_message()
+    message = _plain(error.format_message())
     if "\n" in message or not message:
         # A command group named alone: the message is its help, or empty when Rich has printed that already.
         sys.stderr.write(message and message + "\n")
@@ -140,6 +149,13 @@ def _usage(error: Any) -> int:
     ending = "" if message.endswith((".", "?")) else "."
     sys.stderr.write(f"{path}: {message}{ending} Try `{path} --help`.\n")
     return int(ExitCode.USAGE)
+
+
+def _plain(message: str) -> str:
+    """Typer's words for a bad value, without those of the library that checked it."""
+    for theirs, ours in _WORDS.items():
+        message = message.replace(theirs, ours)
+    return " ".join(message.split()) if message.startswith("Missing") else message
 
 
 def _unexpected(error: Exception) -> int:

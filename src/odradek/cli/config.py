@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from odradek.cli import queries
+from odradek.cli.checks import check_named
 from odradek.cli.command import command, group
 from odradek.cli.completion import complete_group, complete_topic
 from odradek.cli.errors import UsageError
 from odradek.cli.output import write_json, write_line, write_table
 from odradek.cli.pairs import parse_pairs
 from odradek.cli.session import Session
+
+if TYPE_CHECKING:
+    from odradek.cli.kafka import AdminClient
 
 app = group("Show and change settings of topics, brokers and groups.")
 
@@ -52,7 +56,7 @@ def describe(
     all_entries: Annotated[bool, typer.Option("--all", "-a", help="Include settings left at defaults.")] = False,
 ) -> None:
     """Show settings and where each value comes from."""
-    entries = [_entry(entry) for entry in queries.configs(session.admin(), kind.name, _resource_name(kind, name))]
+    entries = [_entry(entry) for entry in queries.configs(_admin_for(session, kind, name), kind.name, name)]
     shown = [entry for entry in entries if all_entries or entry["source"] != "DEFAULT_CONFIG"]
     if session.json:
         write_json({"kind": kind.value, "name": name, "configs": shown})
@@ -95,14 +99,21 @@ def delete(
 
 
 def _alter(session: Session, kind: Kind, name: str, changes: dict[str, str | None]) -> None:
-    queries.alter_configs(session.admin(), kind.name, _resource_name(kind, name), changes)
+    queries.alter_configs(_admin_for(session, kind, name), kind.name, name, changes)
     if session.json:
         write_json({"kind": kind.value, "name": name, "configs": changes})
     else:
         write_line(f"{kind.value} {name}: {', '.join(changes)} {'deleted' if None in changes.values() else 'set'}")
 
 
-def _resource_name(kind: Kind, name: str) -> str:
-    if kind is Kind.BROKER and not name.isdigit():
+def _admin_for(session: Session, kind: Kind, name: str) -> AdminClient:
+    """A client, once it is known that there is such a topic or broker. A group may have settings before it exists."""
+    check_named("NAME", name)
+    if kind is Kind.BROKER and not (name.isascii() and name.isdigit()):
         raise UsageError(f"broker {name!r}: a broker's name is its id, see `odradek status`")
-    return name
+    admin = session.admin()
+    if kind is Kind.TOPIC:
+        queries.require_topics(admin, [name])
+    elif kind is Kind.BROKER:
+        queries.require_broker(admin, name)
+    return admin

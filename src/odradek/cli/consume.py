@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from odradek.cli import queries
+from odradek.cli.checks import check_named, check_seconds
 from odradek.cli.command import command
 from odradek.cli.completion import complete_group
 from odradek.cli.consuming import GroupSource, PartitionSource, Source, copy_records
@@ -53,6 +54,7 @@ def consume(
     ] = None,
 ) -> None:
     """Write a topic's records to stdout: all that it holds now, or with --follow also what comes."""
+    check_seconds("--timeout", timeout)
     form = Format.JSON if session.json else form
     key = unescape(key_separator) if key_separator is not None else None
     if form is Format.JSON and key is not None:
@@ -95,6 +97,7 @@ def _member(
     follow: bool,
     config: dict[str, Any],
 ) -> GroupSource:
+    check_named("--group", group)
     if only:
         raise UsageError("--partition does not go with --group: the group assigns partitions")
     if start not in (None, "beginning", "end"):

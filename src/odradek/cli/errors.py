@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from odradek.cli.kafka import KafkaError
 
 
 class ExitCode(IntEnum):
@@ -37,6 +41,7 @@ _HINTS = {
     "UNKNOWN_TOPIC_OR_PART": "see `odradek topic list`",
     "_UNKNOWN_TOPIC": "see `odradek topic list`",
     "_UNKNOWN_PARTITION": "see `odradek topic describe`",
+    "TOPIC_EXCEPTION": "a name is 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'",
     "TOPIC_ALREADY_EXISTS": "--if-not-exists accepts it as it is",
     "NON_EMPTY_GROUP": "stop its consumers first",
     "GROUP_ID_NOT_FOUND": "see `odradek group list`",
@@ -45,6 +50,9 @@ _HINTS = {
     "_TIMED_OUT": "the broker did not answer in time",
     "KAFKA_STORAGE_ERROR": "the broker's disk is full or failing; see its log",
 }
+_COMPLETED = ("INVALID_CONFIG", "INVALID_REQUEST", "POLICY_VIOLATION")
+_SOURCES = ("Failed while waiting for broker: ", "Failed while waiting for controller: ", "Broker: ", "Local: ")
+"""Where librdkafka says an error comes from."""
 
 
 def describe(error: object) -> str:
@@ -54,12 +62,23 @@ def describe(error: object) -> str:
     if isinstance(error, KafkaException) and error.args and isinstance(error.args[0], KafkaError):
         error = error.args[0]
     if isinstance(error, KafkaError):
-        text = error.str().rstrip(".")
-        hint = _HINTS.get(error.name())
-        return _one_line(f"{text}: {hint}" if hint else text)
+        return _one_line(_describe_answer(error))
     if isinstance(error, OSError) and error.strerror:
         return _one_line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
     return _one_line(str(error) or type(error).__name__)
+
+
+def _describe_answer(error: KafkaError) -> str:
+    text = error.str().rstrip(".")
+    for source in _SOURCES:
+        text = text.removeprefix(source)
+    if hint := _HINTS.get(error.name()):
+        return f"{text}: {hint}"
+    if error.name() in _COMPLETED:
+        from odradek.cli.allowed import with_what_is_allowed
+
+        return with_what_is_allowed(text)
+    return text
 
 
 def tell(message: str) -> None:

@@ -51,10 +51,7 @@ def list_groups(
 def describe(session: Session, groups: Groups) -> None:
     """Show a group's members, committed offsets and lag."""
     admin = session.admin()
-    known = {listing.group_id for listing in queries.group_listings(admin)}
-    missing = [name for name in groups if name not in known]
-    if missing:
-        raise CommandError(f"no group {', '.join(map(repr, missing))}: see `odradek group list`")
+    queries.require_groups(admin, groups)
     found = [_description(admin, name, value) for name, value in queries.describe_groups(admin, groups).items()]
     if session.json:
         write_json({"groups": found})
@@ -134,6 +131,7 @@ def delete(
     if not yes and sys.stdin.isatty() and not typer.confirm(f"Delete {', '.join(groups)} and their offsets?"):
         raise CommandError("nothing deleted")
     admin = session.admin()
+    queries.require_groups(admin, groups)
     # Waits for a coordinator that is only starting.
     queries.describe_groups(admin, groups)
     futures = admin.delete_consumer_groups(groups, request_timeout=REQUEST_TIMEOUT_S)

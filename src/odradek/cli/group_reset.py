@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from odradek.cli import queries, reset_plan
+from odradek.cli.checks import INT64_MAX, check_named, check_number
 from odradek.cli.completion import complete_topic
 from odradek.cli.errors import CommandError, UsageError
 from odradek.cli.options import Group
@@ -47,6 +48,9 @@ def reset_offsets(
     execute: Annotated[bool, typer.Option("--execute", help="Do it; without this only show it.")] = False,
 ) -> None:
     """Move a group's offsets. A dry run unless --execute; the group must have no members."""
+    check_named("GROUP", group)
+    check_number("--to-offset", to_offset, 0, INT64_MAX)
+    check_number("--shift-by", shift_by, -INT64_MAX, INT64_MAX)
     target = _one_target(
         {
             "earliest": to_earliest or None,
@@ -112,7 +116,7 @@ def _moves(
     held = queries.ranges(admin, partitions)
     found: dict[Partition, int] = {}
     if target.kind in ("datetime", "duration"):
-        since_ms = target.value if target.kind == "datetime" else _now_ms() - target.value
+        since_ms = target.value if target.kind == "datetime" else max(_now_ms() - target.value, 0)
         found = _lookup(admin, partitions, since_ms)
     moves = []
     for partition in partitions:

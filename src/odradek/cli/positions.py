@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from odradek.cli import queries
+from odradek.cli.checks import INT64_MAX, check_number
 from odradek.cli.errors import UsageError
 from odradek.cli.queries import Partition, Range
 from odradek.cli.times import parse_datetime_ms, parse_duration_ms
@@ -27,9 +28,10 @@ def parse_position(text: str) -> Position:
     if text in ("beginning", "end"):
         return Position(text)
     if text.lstrip("-").isdigit() and text.rfind("-") <= 0:
+        check_number("--from", int(text), -INT64_MAX, INT64_MAX)
         return Position("offset", int(text))
     with suppress(UsageError):
-        return Position("time", time.time_ns() // 1_000_000 - parse_duration_ms(text))
+        return Position("time", max(time.time_ns() // 1_000_000 - parse_duration_ms(text), 0))
     try:
         return Position("time", parse_datetime_ms(text))
     except UsageError:

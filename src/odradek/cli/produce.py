@@ -11,6 +11,7 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
+from odradek.cli.checks import INT32_MAX, check_named, check_number, check_seconds
 from odradek.cli.command import command
 from odradek.cli.errors import CommandError, UsageError
 from odradek.cli.formats import Format, FormatError, Headers, line_parser, unescape
@@ -67,6 +68,9 @@ def produce(
     ] = None,
 ) -> None:
     """Store records, one from each line of FILE or stdin."""
+    check_named("TOPIC", topic)
+    check_number("--partition", partition, 0, INT32_MAX)
+    check_seconds("--timeout", timeout)
     if form is Format.JSON and (key_separator is not None or null is not None):
         raise UsageError("--key-separator and --null do not go with --format json: its objects have keys and nulls")
     if key is not None and key_separator is not None:

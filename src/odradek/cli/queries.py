@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _COORDINATOR_IS_STARTING = ("NOT_COORDINATOR", "COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS")
 _RETRY_PAUSE_S = 0.05
+_ID_DIGITS_MAX = 10
 
 Partition = tuple[str, int]
 """Topic and partition number."""
@@ -108,6 +109,20 @@ def group_listings(admin: AdminClient) -> list[Any]:
     if listing.errors:
         raise listing.errors[0]
     return sorted(listing.valid, key=lambda group: group.group_id)
+
+
+def require_groups(admin: AdminClient, names: Iterable[str]) -> None:
+    """Raises CommandError when one is missing."""
+    known = {listing.group_id for listing in group_listings(admin)}
+    if missing := [name for name in names if name not in known]:
+        raise CommandError(f"no group {', '.join(map(repr, missing))}: see `odradek group list`")
+
+
+def require_broker(admin: AdminClient, name: str) -> None:
+    """Raises CommandError when no broker has this id; librdkafka would wait for it."""
+    known = admin.list_topics(timeout=REQUEST_TIMEOUT_S).brokers
+    if not (len(name) <= _ID_DIGITS_MAX and int(name) in known):
+        raise CommandError(f"no broker {name}: there is {', '.join(map(str, sorted(known)))}, see `odradek status`")
 
 
 def group_state(description: Any) -> str:

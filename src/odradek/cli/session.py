@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
 REQUEST_TIMEOUT_S = 15.0
+PORT_MAX = 65535
 _CONNECT_TIMEOUT_S = 3.0
 
 
@@ -75,7 +76,8 @@ class Session:
                 reasons.append(error)
             else:
                 return
-        detail = "" if all(isinstance(reason, ConnectionRefusedError) for reason in reasons) else f" ({reasons[0]})"
+        refused = all(isinstance(reason, ConnectionRefusedError) for reason in reasons)
+        detail = "" if refused else f" ({reasons[0].strerror or reasons[0]})"
         raise CommandError(f"no broker at {self.bootstrap}{detail}: start one with `odradek start`")
 
     def _client_config(self) -> dict[str, Any]:
@@ -86,6 +88,8 @@ class Session:
 def split_address(address: str) -> tuple[str, int]:
     """`HOST:PORT` or `[V6]:PORT` to its parts; raises UsageError."""
     host, separator, port = address.rpartition(":")
-    if not separator or not port.isdigit() or not host or int(port) > 65535:
-        raise UsageError(f"{address!r} is not HOST:PORT")
+    if not separator or not (port.isascii() and port.isdigit()) or not host:
+        raise UsageError(f"--bootstrap {address}: must be HOST:PORT")
+    if not 0 < int(port) <= PORT_MAX:
+        raise UsageError(f"--bootstrap {address}: the port must be from 1 to {PORT_MAX}")
     return host.strip("[]"), int(port)

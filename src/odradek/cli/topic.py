@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from odradek.cli import queries
+from odradek.cli.checks import PARTITIONS_MAX, REPLICAS_MAX, check_number
 from odradek.cli.command import command, group
 from odradek.cli.errors import CommandError, UsageError
 from odradek.cli.options import Topic, Topics
@@ -38,6 +39,8 @@ def create(
     """Create a topic."""
     from odradek.cli.kafka import KafkaException, NewTopic
 
+    check_number("--partitions", partitions, 1, PARTITIONS_MAX, or_default=True)
+    check_number("--replication-factor", replication_factor, 1, REPLICAS_MAX, or_default=True)
     wanted = NewTopic(topic, partitions, replication_factor, config=parse_pairs(config, "--config"))
     admin, created = session.admin(), True
     try:
@@ -187,6 +190,7 @@ def alter(
     changes.update(dict.fromkeys(delete_config or []))
     if partitions is None and not changes:
         raise UsageError("nothing to alter: give --partitions, --config or --delete-config")
+    check_number("--partitions", partitions, 1, PARTITIONS_MAX)
     admin = session.admin()
     queries.require_topics(admin, [topic])
     if changes:
@@ -209,8 +213,8 @@ def delete(
 ) -> None:
     """Delete topics and everything in them."""
     admin = session.admin()
-    known = queries.topics(admin)
-    doomed = [name for name in topics if name in known or not if_exists]
+    known = queries.topics(admin) if if_exists else queries.require_topics(admin, topics)
+    doomed = [name for name in topics if name in known]
     if doomed and not yes and sys.stdin.isatty() and not typer.confirm(f"Delete {', '.join(doomed)} for ever?"):
         raise CommandError("nothing deleted")
     futures = admin.delete_topics(doomed, request_timeout=REQUEST_TIMEOUT_S) if doomed else {}

@@ -23,7 +23,7 @@ class BrokerProcess:
     """One `odradek start` on a free port of 127.0.0.1.
 
     The first start picks the port; `restart`, or `start` after `stop` and `kill`, uses it again, so that clients find
-    the broker where it was. Leaving the `with` block stops the process and removes temporary data; when an exception
+    the broker where it was. Leaving the `with` block stops the process and removes temporary data; when a failure
     leaves it, the end of the broker's log goes to stderr, which pytest shows with the failure.
 
     Args:
@@ -136,7 +136,7 @@ class BrokerProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        if error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
             sys.stderr.write(f"--- log of the broker at {self._listen} ---\n{self._directory.log_tail()}\n")
         self.close()
 
