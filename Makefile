@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 LOWEST_TESTS := $(addprefix tests/,wire log cluster metastore groups config cli/test_pure.py cli/test_command_line.py cli/test_topic.py cli/test_produce_consume.py)
+export KAFKA_VERSION ?= 4.3.1
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lowest lint demo soak dist lock clean
+.PHONY: help run test lowest lint bench demo soak dist lock clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +41,9 @@ $(LOWEST)/.installed: requirements.lock requirements-lowest.lock
 
 lowest: $(LOWEST)/.installed  ## the quick tests with the lowest versions of what is imported
 	$(LOWEST)/bin/pytest -q -n auto --dist loadfile $(LOWEST_TESTS)
+
+bench: $(VENV)/.installed  ## beside Apache Kafka and the physical limit, into docs/benchmarks.md (FULL=1: 6.8 GB restarted)
+	@$(BIN)/python -m bench --output docs $(if $(FULL),--data-gb 6.8) $(BENCH_OPTIONS)
 
 demo: $(VENV)/.installed  ## the flights of 2013 through the log, read by two groups, proven complete
 	@$(BIN)/odradek demo

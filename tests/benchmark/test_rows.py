@@ -1,0 +1,72 @@
+"""Rows measure a real broker, count what it stored, and leave nothing behind. Nothing is said of how fast."""
+
+import socket
+import threading
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from odradek.benchmark.errors import BenchError
+from odradek.benchmark.row import Row, nearest_rank, percentiles_ms, shown
+from odradek.benchmark.rows import ROWS
+from odradek.benchmark.target import TOPIC_PREFIX, Target
+from odradek.testing import BrokerProcess
+
+QUICK = ("small", "batches", "connections", "round-trip", "end-to-end", "synced")
+
+
+@pytest.fixture
+def target(odradek_broker: BrokerProcess) -> Target:
+    host, _, port = odradek_broker.bootstrap.rpartition(":")
+    return Target((host, int(port)), odradek_broker.pid)
+
+
+@pytest.mark.real_broker
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name in QUICK], ids=lambda row: row.name)
+def test_a_row_measures_all_its_metrics_and_deletes_its_topic(
+    row: Row, target: Target, odradek_broker: BrokerProcess
+) -> None:
+    measured = row.measure(target, 0.1)
+    assert set(measured) == {metric.key for metric in row.metrics}
+    assert all(value > 0 for key, value in measured.items() if key != "cpu")
+    topics = AdminClient({"bootstrap.servers": odradek_broker.bootstrap}).list_topics(timeout=10).topics
+    assert not [name for name in topics if name.startswith(TOPIC_PREFIX)]
+
+
+@pytest.mark.real_broker
+def test_without_a_process_nothing_is_said_of_its_cpu(target: Target) -> None:
+    [row] = [row for row in ROWS if row.name == "small"]
+    assert set(row.measure(Target(target.address), 0.05)) == {"rate"}
+
+
+@pytest.mark.real_broker
+def test_records_that_are_not_there_are_noticed(target: Target) -> None:
+    with target.topic() as topic:
+        target.require_end_offset(topic, 0, 0)
+        with pytest.raises(BenchError, match="where 1 were acknowledged"):
+            target.require_end_offset(topic, 0, 1)
+
+
+@pytest.mark.real_broker
+def test_a_refused_topic_is_told_with_its_error(target: Target) -> None:
+    with pytest.raises(BenchError, match="error code 40"), target.topic(1, {"no.such.config": "1"}):
+        pass
+
+
+def test_a_broker_that_hangs_up_ends_the_measurement() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True).start()
+    with pytest.raises(OSError), Target(listener.getsockname()[:2]).topic():
+        pass
+    listener.close()
+
+
+def test_percentiles_are_by_nearest_rank() -> None:
+    assert nearest_rank([1.0, 2.0, 3.0, 4.0], 50) == 2.0
+    assert nearest_rank([5.0], 99.9) == 5.0
+    assert percentiles_ms([0.001 * i for i in range(1, 1001)]) == pytest.approx({"p50": 500, "p99": 990, "p99.9": 999})
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0"), (0.0123456, "0.0123"), (12.345, "12.3"), (98765.4, "98,765")])
+def test_numbers_are_shown_with_three_digits(value: float, text: str) -> None:
+    assert shown(value) == text
