@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 from odradek.broker.buffers import KEPT_BYTES_MAX
-from odradek.broker.connection import UNSENT_BYTES_MAX
+from odradek.broker.connection import QUEUED_BYTES_MAX, UNSENT_BYTES_MAX
 from odradek.wire.apis import FETCH
 from tests.attack.frames import SIZE, framed, receive
 from tests.attack.siege import BACKLOG, MIB, STORED, STORED_BATCHES, Siege, times
@@ -22,7 +22,7 @@ HALF_OPEN_BYTES_MAX = 32 << 10
 UNREAD = 10
 RESPONSE_BYTES_MAX = MIB + (64 << 10)
 """What is fetched at once, and the batch at its end."""
-UNREAD_BYTES_MAX = 2 * (UNSENT_BYTES_MAX + RESPONSE_BYTES_MAX)
+UNREAD_BYTES_MAX = UNSENT_BYTES_MAX + QUEUED_BYTES_MAX + 2 * RESPONSE_BYTES_MAX
 """Of a connection that does not read: the transport holds up to its limit and the response that exceeded it; so does
 the queue behind it. (The broker keeps KEPT_BYTES_MAX of used buffers for all connections together.)"""
 UNREAD_GROWTH = UNREAD * UNREAD_BYTES_MAX + KEPT_BYTES_MAX

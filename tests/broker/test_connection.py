@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import uvloop
 
+from odradek.broker.admission import Admission
 from odradek.broker.buffers import RECEIVE_SIZE
-from odradek.broker.connection import EXACT_MIN, REQUESTS_IN_FLIGHT_MAX, UNSENT_BYTES_MAX
+from odradek.broker.connection import EXACT_MIN, REQUESTS_IN_FLIGHT_MAX, WAITING_BYTES_MAX
+from odradek.broker.turns import TURN_REQUESTS_MAX
 from tests.broker.frames import FrameClient, frame, order, serving, until
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -133,8 +135,59 @@ def test_requests_in_flight_are_bounded(run: Run) -> None:
     run(script())
 
 
+def test_bytes_of_requests_in_flight_are_bounded(run: Run) -> None:
+    count, size = 40, 1 << 20
+
+    async def script() -> None:
+        async with serving() as server:
+            client = await server.connect()
+            client.send(*(order("later", i, padding=size) for i in range(count)))
+            begun = WAITING_BYTES_MAX // size
+            await until(lambda: len(server.begun) == begun)
+            assert server.connections.received.bytes <= WAITING_BYTES_MAX + 3 * RECEIVE_SIZE
+            other = await server.connect()
+            await other.ask(order("echo", 9999))
+            assert len(server.begun) == begun + 1
+            for i in range(count):
+                await until(lambda i=i: i in server.waiting)
+                server.answer(i)
+            assert [number_of(await client.receive()) for _ in range(count)] == list(range(count))
+            await until(lambda: server.connections.received.bytes == 0)
+
+    run(script())
+
+
+def test_what_waits_for_a_client_that_leaves_is_no_longer_counted(run: Run) -> None:
+    async def script() -> None:
+        async with serving() as server:
+            client = await server.connect()
+            client.send(*(order("later", i, padding=100_000) for i in range(5)))
+            await until(lambda: len(server.begun) == 5)
+            assert server.connections.received.bytes >= 500_000
+            client.close()
+            await until(lambda: not len(server.connections))
+            assert server.connections.received.bytes == 0
+
+    run(script())
+
+
+def test_others_are_served_between_the_requests_of_one_that_sends_thousands(run: Run) -> None:
+    count = 8 * TURN_REQUESTS_MAX
+
+    async def script() -> None:
+        async with serving() as server:
+            flood, other = await server.connect(), await server.connect()
+            flood.send(*(order("echo", i) for i in range(count)))
+            other.send(order("echo", count))
+            assert number_of(await other.receive()) == count
+            assert [number_of(await flood.receive()) for _ in range(count)] == list(range(count))
+            assert [number_of(each) for each in server.begun].index(count) <= 3 * TURN_REQUESTS_MAX
+
+    run(script())
+
+
 def test_a_client_that_does_not_read_is_not_served_any_further(run: Run) -> None:
-    size = UNSENT_BYTES_MAX * 4
+    size = 4 << 20
 
     async def script() -> None:
         async with serving() as server:
@@ -262,6 +315,32 @@ def test_connections_of_one_address_are_bounded(run: Run) -> None:
     run(script())
 
 
+def test_an_address_may_have_a_limit_of_its_own(run: Run) -> None:
+    overrides = "10.0.0.7:0,127.0.0.1:3,::1:0"
+
+    async def script() -> None:
+        async with serving(max_connections_per_ip=0, max_connections_per_ip_overrides=overrides) as server:
+            *welcome, refused = [await server.connect() for _ in range(4)]
+            assert await refused.is_closed_by_the_server()
+            for number, client in enumerate(welcome):
+                assert number_of(await client.ask(order("echo", number))) == number
+            assert server.connections.admission.refused == {"address": 1, "broker": 0}
+
+    run(script())
+
+
+def test_connections_leave_descriptors_for_files(run: Run) -> None:
+    async def script() -> None:
+        async with serving() as server:
+            server.connections.admission = Admission(lambda: server.config, descriptors_max=2)
+            first, second, third = [await server.connect() for _ in range(3)]
+            assert await third.is_closed_by_the_server()
+            assert number_of(await first.ask(order("echo", 1))) == 1
+            assert number_of(await second.ask(order("echo", 2))) == 2
+
+    run(script())
+
+
 def test_connections_in_all_are_bounded(run: Run) -> None:
     async def script() -> None:
         async with serving(max_connections=1) as server:
@@ -281,7 +360,7 @@ def test_received_bytes_are_bounded_and_everybody_finishes(run: Run) -> None:
             content = order("echo") + bytes(size)
             for client in clients:
                 client.send_raw(frame(content)[: size // 2])
-            await until(lambda: server.connections._held_up)
+            await until(lambda: server.connections.received.waiting)
             most = server.connections.pool.lent_bytes
             assert most < 6_000_000
             for client in clients:

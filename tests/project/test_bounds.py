@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from odradek.broker import connection
+from odradek.broker import connection, turns
 from odradek.cluster import topic_plans
 from odradek.groups import joining, shard
 from odradek.log import validation
@@ -24,6 +24,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "compatibility.md"
         (primitives.STRING_BYTES_MAX, "Length of a string"),
         (connection.REQUESTS_IN_FLIGHT_MAX, "Requests of one connection"),
         (connection.WAITING_BYTES_MAX, "Bytes of one connection's requests"),
+        (connection.UNSENT_BYTES_MAX, "Responses that a client does not take"),
+        (connection.QUEUED_BYTES_MAX, "Responses that wait for earlier ones"),
+        (turns.TURN_REQUESTS_MAX, "Requests that are begun in one turn"),
         (compression.DECOMPRESSED_SIZE_MAX, "What the records of one compressed batch expand to"),
         (validation.RECORD_ERRORS_MAX, "Records that one refusal"),
         (topic_plans.MAX_PARTITIONS_PER_REQUEST, "Partitions one request creates"),

@@ -186,6 +186,9 @@ class LoopClock:
     def time_ms(self) -> int:
         return WALL_MS + int(self._loop.time() * 1000)
 
+    def stopwatch_s(self) -> float:
+        return self._loop.time()
+
 
 class GroupWorld:
     """One coordinator that leads the single partition of `__consumer_offsets`; topics `t` and `u` of 4 partitions."""

@@ -27,6 +27,9 @@ class FixedClock:
     def time_ms(self) -> int:
         return NOW_MS
 
+    def stopwatch_s(self) -> float:
+        return 0.0
+
 
 def host_of(files: FileSystem | None = None, *, boot_id: str = "boot-1", pid: int = 4711) -> Host:
     """A machine with the real file system unless another is given."""

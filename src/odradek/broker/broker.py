@@ -42,6 +42,10 @@ STORAGE_KEYS = (
 """Configuration keys that `LogSettings` carries, under the same names with underscores."""
 
 
+OTHER_DESCRIPTORS = 128
+"""Of listeners, the metadata store, the loop itself, and files open for a moment beyond their limit."""
+
+
 class Broker:
     """Handlers reach everything through it. Use: `await start()`, then `await stop()`; `failed` asks for a stop."""
 
@@ -74,7 +78,13 @@ class Broker:
         """Held while a batch is compressed anew: one at a time, as each may expand to many times its size."""
         self.fetch_sessions = FetchSessions(config.get("max.incremental.fetch.session.cache.slots"), host.random)
         self.router = Router(self)
-        self.connections = Connections(loop, lambda: self.config, self.router.serve)
+        self.connections = Connections(
+            loop,
+            lambda: self.config,
+            self.router.serve,
+            host.clock.stopwatch_s,
+            host.descriptors_max - self.logs.descriptors.limit - OTHER_DESCRIPTORS,
+        )
         self.listeners: list[BoundListener] = []
 
     @property

@@ -3,7 +3,8 @@
 All connections read into one shared buffer: whole frames are served where they lie and answered together with one
 write, so an idle connection holds no buffer. Only what is left of a frame not yet whole moves to a buffer of its own,
 which grows with what arrives, whatever size was announced. Requests whose responses wait are bounded in number; past
-the bound, or while the client does not read, nothing more is served and then nothing more is read.
+the bound, or while the client does not read, nothing more is served and then nothing more is read. So it is when its
+turn is over (`turns`), and when all clients together hold too much.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from odradek.broker.buffers import RECEIVE_SIZE
 from odradek.broker.delayed import DelayedResponse, PooledResponse, Response
+from odradek.broker.turns import REQUESTS_PER_LOOK, TURN_REQUESTS_MAX, TURN_SECONDS
 from odradek.wire.apis import FETCH
 from odradek.wire.errors import MalformedRequestError
 from odradek.wire.frame import REQUEST_START, SIZE
@@ -25,8 +27,17 @@ logger = logging.getLogger(__name__)
 REQUESTS_IN_FLIGHT_MAX = 256
 """Requests of one connection whose responses may wait at a time."""
 
-UNSENT_BYTES_MAX = 1 << 20
-"""Of responses that the client has not taken: past it no more of its requests are served."""
+WAITING_BYTES_MAX = 16 << 20
+"""Of one connection's requests whose responses wait; the one that exceeds it is still begun."""
+
+QUEUED_BYTES_MAX = 1 << 20
+"""Of responses that wait for earlier ones: past it no more of the client's requests are served."""
+
+UNSENT_BYTES_MAX = 64 << 10
+"""Of responses that neither the client nor the system has taken: the same."""
+
+GATHERED_BYTES_MAX = 1 << 20
+"""Of small responses that are written together."""
 
 ADOPTED_MIN = RECEIVE_SIZE // 16
 """Bytes of an unfinished frame from which on the shared buffer itself is kept, rather than the bytes copied."""
@@ -48,9 +59,9 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_connections", "_filled", "_frame", "_largest", "_lent", "_limit", "_needed", "_queue", "_queued_bytes",
-        "_start", "_view", "client_software_name", "client_software_version", "has_fetch", "is_closed",
-        "is_reading_paused", "is_serving", "is_writing_paused", "last_active", "listener", "peer_host", "peer_port",
-        "transport",
+        "_start", "_view", "_waiting_bytes", "client_software_name", "client_software_version", "frame_begun",
+        "has_fetch", "is_closed", "is_in_line", "is_quick", "is_reading_paused", "is_serving", "is_writing_paused",
+        "last_active", "listener", "peer_host", "peer_port", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -63,19 +74,27 @@ class Connection(asyncio.BufferedProtocol):
         self.client_software_name = self.client_software_version = "unknown"
         self.last_active = connections.loop.time()
         self.is_closed = self.is_serving = self.is_reading_paused = self.is_writing_paused = False
+        self.is_in_line = False
+        """It waits for its turn."""
+        self.is_quick = True
+        """What it asked for last did not take long."""
         self.has_fetch = False
         """A fetch waits: the next one is not begun before it is answered."""
         self._queue: deque[DelayedResponse | bytes | PooledResponse] = deque()
         self._queued_bytes = 0
         """Of responses that wait for earlier ones."""
+        self._waiting_bytes = 0
+        """Of requests whose responses wait."""
         self._lent: list[bytearray] = []
         """Buffers given to the transport, not yet known to be sent."""
         self._frame: bytearray | None = None
         """Own buffer; bytes [_start:_filled] are unserved, the first frame ends at _needed, reading stops at _limit."""
-        self._view = connections.receive_view
+        self._view = connections.received.view
         self._start = self._filled = self._needed = self._limit = 0
         self._largest = FIRST_BUFFER_SIZE
         """Size up to which this client's announcements are believed."""
+        self.frame_begun = 0.0
+        """Since when the first frame of the own buffer is waited for."""
 
     # -- asyncio's callbacks --------------------------------------------------------------------------------------
 
@@ -91,28 +110,35 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         if self._frame is None:
-            connections = self._connections
-            return connections.receive_view[:SMALL_READ] if connections.is_full else connections.receive_view
+            received = self._connections.received
+            return received.view[:SMALL_READ] if received.is_full else received.view
         return self._view[self._filled : self._limit]
 
     def buffer_updated(self, nbytes: int) -> None:
         self.last_active = self._connections.loop.time()
         if self._frame is None:
-            self._consume(self._connections.receive_view, 0, nbytes)
+            view = self._connections.received.view
+            if self.is_quick or not self._connections.turns.is_used_up:
+                self._consume(view, 0, nbytes)
+            else:
+                self._keep(view, 0, nbytes)
+                self._line_up()
             return
         self._filled = filled = self._filled + nbytes
         if filled >= self._needed:
-            self._consume(self._view, self._start, filled)
+            self._go_on()
         elif filled == self._limit:
             self._keep(self._view, self._start, filled)
 
     def pause_writing(self) -> None:
         self.is_writing_paused = True
+        self._connections.unsent.note(self, self.unsent_bytes)
 
     def resume_writing(self) -> None:
         self.is_writing_paused = False
         self.last_active = self._connections.loop.time()
         self.reclaim()
+        self._connections.unsent.forget(self)
         self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -123,6 +149,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lent.clear()
         for entry in self._queue:
             if isinstance(entry, DelayedResponse):
+                self._no_longer_waits(entry)
                 entry.cancel()
             elif isinstance(entry, PooledResponse):
                 self._connections.pool.drop(entry.buffer)
@@ -146,6 +173,7 @@ class Connection(asyncio.BufferedProtocol):
             if isinstance(delayed.response, PooledResponse):
                 self._connections.pool.give(delayed.response.buffer)
             return
+        self._no_longer_waits(delayed)
         self._queued_bytes += size_of(delayed.response)
         if not self.is_serving:
             self._send_completed([])
@@ -175,6 +203,26 @@ class Connection(asyncio.BufferedProtocol):
         logger.error("a request from %s failed", self.peer, exc_info=error)
         self.close("its request failed")
 
+    def take_turn(self) -> None:
+        """Serve what has arrived, then read on."""
+        if self._frame is None or self.is_closed:
+            return
+        if self._filled >= self._needed:
+            self._consume(self._view, self._start, self._filled)
+        if self._frame is None or self._filled < self._needed:
+            self._connections.received.read_on(self)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Of responses not in buffers of the pool that are held for the client."""
+        lent = sum(len(buffer) for buffer in self._lent)
+        return max(self.transport.get_write_buffer_size() - lent, 0) + self._queued_bytes
+
+    @property
+    def is_halfway(self) -> bool:
+        """The rest of a request is waited for."""
+        return self._frame is not None and self._filled < self._needed
+
     def reclaim(self) -> None:
         """Give back the buffers of responses that have been sent."""
         if self._lent and self.transport.get_write_buffer_size() == 0:
@@ -203,9 +251,11 @@ class Connection(asyncio.BufferedProtocol):
     def _serve(self, view: memoryview, position: int, end: int) -> int:
         """Serve the whole frames there and write their responses; where the first frame not served begins."""
         responses: list[bytes | PooledResponse] = []
+        turns = self._connections.turns
+        began = turns.stopwatch()
         self.is_serving = True
         try:
-            position = self._serve_frames(view, position, end, responses)
+            position = self._serve_frames(view, position, end, responses, began + TURN_SECONDS)
         except MalformedRequestError as error:
             self.close(str(error))
         except Exception as error:
@@ -213,42 +263,59 @@ class Connection(asyncio.BufferedProtocol):
         if responses or self._queue:
             self._send_completed(responses)
         self.is_serving = False
+        turns.served(self, began)
         if self.is_closed:
             self.transport.close()
             return end
         return position
 
-    def _serve_frames(self, view: memoryview, position: int, end: int, responses: list[bytes | PooledResponse]) -> int:
-        connections, queue, gathered = self._connections, self._queue, 0
+    def _serve_frames(
+        self, view: memoryview, position: int, end: int, responses: list[bytes | PooledResponse], until: float
+    ) -> int:
+        connections, queue, gathered, served = self._connections, self._queue, 0, 0
         size_max, serve, unpack = connections.request_size_max, connections.serve, SIZE.unpack_from
+        is_full, stopwatch, look_at = connections.unsent.is_full, connections.turns.stopwatch, REQUESTS_PER_LOOK
         while end - position >= SIZE_BYTES:
             (size,) = unpack(view, position)
             if not REQUEST_START.size <= size <= size_max:
                 raise MalformedRequestError(f"a request of {size} bytes")
             start = position + SIZE_BYTES
             after = start + size
-            if after > end or ((queue or self.is_writing_paused) and self._is_blocked(view, start)):
+            if after > end or ((queue or self.is_writing_paused or is_full) and self._is_blocked(view, start)):
                 break
+            if served == look_at:
+                if served >= TURN_REQUESTS_MAX or stopwatch() > until:
+                    connections.turns.wait(self)
+                    break
+                look_at += REQUESTS_PER_LOOK
             if self._lent:
                 self.reclaim()
             response = serve(self, view, start, after)
+            served += 1
             position = after
             if type(response) is bytes and not queue:
                 responses.append(response)
                 gathered += len(response)
-                if gathered > UNSENT_BYTES_MAX:
+                if gathered > GATHERED_BYTES_MAX:
                     self._send_completed(responses)
-                    gathered = 0
+                    gathered, is_full = 0, connections.unsent.is_full
             elif response is not None:
-                self._enqueue(responses, response)
+                self._enqueue(responses, response, size)
+                is_full = connections.unsent.is_full
             elif self.is_closed:
                 break
         return position
 
-    def _enqueue(self, responses: list[bytes | PooledResponse], response: "Response | DelayedResponse") -> None:
+    def _enqueue(
+        self, responses: list[bytes | PooledResponse], response: "Response | DelayedResponse", request_size: int
+    ) -> None:
         """Into the queue when it is late or others are; else written at once, as large ones are."""
         if isinstance(response, DelayedResponse):
             self._queue.append(response)
+            if not response.is_done:
+                response.request_size = request_size
+                self._waiting_bytes += request_size
+                self._connections.received.hold(request_size)
         elif self._queue and response is not None:
             self._queue.append(response)
             self._queued_bytes += size_of(response)
@@ -258,8 +325,15 @@ class Connection(asyncio.BufferedProtocol):
 
     def _is_blocked(self, view: memoryview, start: int) -> bool:
         """Whether the request there has to wait."""
-        queue = self._queue
-        if self.is_writing_paused or self._queued_bytes > UNSENT_BYTES_MAX or len(queue) >= REQUESTS_IN_FLIGHT_MAX:
+        queue, unsent = self._queue, self._connections.unsent
+        if unsent.is_full:
+            unsent.wait(self)
+            return True
+        if self.is_writing_paused or self._queued_bytes > QUEUED_BYTES_MAX:
+            return True
+        if not queue:
+            return False
+        if len(queue) >= REQUESTS_IN_FLIGHT_MAX or self._waiting_bytes > WAITING_BYTES_MAX:
             return True
         last = queue[-1]
         if isinstance(last, DelayedResponse) and last.exclusive and not last.is_done:
@@ -267,13 +341,25 @@ class Connection(asyncio.BufferedProtocol):
         return self.has_fetch and view[start] == 0 and view[start + 1] == FETCH
 
     def _go_on(self) -> None:
-        """What held requests back may be over: serve those that have arrived, then read on."""
-        if self._frame is None or self.is_closed or self.is_serving:
+        """What held requests back may be over: serve those that have arrived, then read on, at once or in turn."""
+        if self._frame is None or self.is_closed or self.is_serving or self.is_in_line:
             return
+        if self._filled >= self._needed and not self.is_quick and self._connections.turns.is_used_up:
+            self._line_up()
+        else:
+            self.take_turn()
+
+    def _line_up(self) -> None:
+        """Serve what is there, if it is a whole request, when it is its turn."""
         if self._filled >= self._needed:
-            self._consume(self._view, self._start, self._filled)
-        if self._frame is None or self._filled < self._needed:
-            self._connections.read_on(self)
+            self._pause_reading()
+            self._connections.turns.wait(self)
+
+    def _no_longer_waits(self, delayed: DelayedResponse) -> None:
+        if size := delayed.request_size:
+            delayed.request_size = 0
+            self._waiting_bytes -= size
+            self._connections.received.hold(-size)
 
     # -- responses ------------------------------------------------------------------------------------------------
 
@@ -303,6 +389,8 @@ class Connection(asyncio.BufferedProtocol):
                 small.append(each)
         self._write(small)
         responses.clear()
+        if self.is_writing_paused or self._queued_bytes > UNSENT_BYTES_MAX or self in self._connections.unsent:
+            self._connections.unsent.note(self, self.unsent_bytes)
 
     def _write(self, frames: list[bytes]) -> None:
         if frames:
@@ -314,6 +402,8 @@ class Connection(asyncio.BufferedProtocol):
         """Keep what is unserved, with room for more of its first frame."""
         tail = end - position
         size = SIZE_BYTES + SIZE.unpack_from(view, position)[0] if tail >= SIZE_BYTES else SIZE_BYTES
+        if self._frame is None or position != self._start:
+            self.frame_begun = self.last_active
         if self._frame is None:
             self._keep_shared(view, position, end, size)
         elif size > len(self._frame) - position:
@@ -327,36 +417,36 @@ class Connection(asyncio.BufferedProtocol):
             self._pause_reading()
 
     def _keep_shared(self, view: memoryview, position: int, end: int, size: int) -> None:
-        connections, tail = self._connections, end - position
+        connections, tail = self._connections.received, end - position
         if connections.hold_up(self):
             self._move(view, position, end, tail)
             self._pause_reading()
         elif tail >= ADOPTED_MIN and size <= len(view) - position:
-            self._frame, self._view = connections.take_receive_buffer(), view
+            self._frame, self._view = connections.take_shared(), view
             self._start, self._filled = position, end
         else:
             self._move(view, position, end, size)
 
     def _move(self, view: memoryview, position: int, end: int, size: int) -> None:
         """Into another buffer: as large as the frame if the size is believed, else twice what has arrived."""
-        connections, old, tail = self._connections, self._frame, end - position
+        connections, old, tail = self._connections.received, self._frame, end - position
         room = max(tail, size if size <= self._largest else min(size, max(self._largest, 2 * tail)))
         if old is not None and room <= len(old):
             view[:tail] = view[position:end]
         else:
-            self._frame = connections.take_frame(room)
+            self._frame = connections.take(room)
             self._view = memoryview(self._frame)
             self._view[:tail] = view[position:end]
             if old is not None:
-                connections.give_frame(old)
+                connections.give(old)
         self._start, self._filled = 0, tail
 
     def _release_frame(self) -> None:
         frame, self._frame = self._frame, None
         if frame is not None:
             self._largest = max(self._largest, len(frame))
-            self._view = self._connections.receive_view
-            self._connections.frame_served(self, frame)
+            self._view = self._connections.received.view
+            self._connections.received.served(self, frame)
 
     def _pause_reading(self) -> None:
         if not self.is_reading_paused and not self.is_closed:

@@ -1,11 +1,15 @@
-"""All connections of a broker: how many there may be, the buffers they share, and who has been silent for too long."""
+"""All connections of a broker: what they share, who has been silent for too long, and who goes when memory is short."""
 
 import asyncio
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from odradek.broker.buffers import RECEIVE_SIZE, BufferPool
+from odradek.broker.admission import Admission
+from odradek.broker.buffers import BufferPool
+from odradek.broker.received import Received
+from odradek.broker.turns import Turns
+from odradek.broker.unsent import Unsent
 
 if TYPE_CHECKING:
     from odradek.broker.connection import Connection
@@ -20,32 +24,50 @@ SWEEP_SECONDS = 10.0
 STOP_SECONDS = 1.0
 """How long a stopping broker waits for clients to take their last responses."""
 
+RELIEF_SECONDS = 0.5
+"""How often, while connections wait for others' bytes, those are looked for that hold them and do not get on."""
+
+REQUEST_SECONDS = 10.0
+"""How long sending one request may take while others wait for its bytes."""
+
+DESCRIPTORS_MAX = 1 << 20
+
 Serve = Callable[["Connection", memoryview, int, int], "Response | DelayedResponse"]
 """Serves the request whose frame content is in view[start:end]; the view is not its own once it has returned."""
 
 
 class Connections:
-    """`config` is asked for its limits at each decision, so that dynamic ones count at once."""
+    """`config` is asked for its limits at each decision, so that dynamic ones count at once.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, config: "Callable[[], BrokerConfig]", serve: Serve) -> None:
+    `stopwatch` gives seconds that pass while the loop works; `descriptors_max` bounds connections in all.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        config: "Callable[[], BrokerConfig]",
+        serve: Serve,
+        stopwatch: Callable[[], float] | None = None,
+        descriptors_max: int = DESCRIPTORS_MAX,
+    ) -> None:
         self.loop = loop
         self.serve = serve
         self.pool = BufferPool()
         self.request_size_max: int = config().get("socket.request.max.bytes")
+        self.admission = Admission(config, descriptors_max)
+        self.received = Received(self.pool, received_max(config()))
+        self.unsent = Unsent(self.pool, self.received, config().get("odradek.queued.max.response.bytes"))
+        self.turns = Turns(loop, stopwatch or loop.time)
+        self.cut_off = 0
+        """Connections since the start that were closed because others waited for the bytes they held."""
         self._config = config
         self._open: dict[Connection, None] = {}
-        self._per_host: dict[str, int] = {}
-        self._receive_buffer = self.pool.take(RECEIVE_SIZE)
-        self.receive_view = memoryview(self._receive_buffer)
-        """Where the next read goes, whichever connection it is for."""
-        self.is_full = False
-        """More was received and not served than queued.max.request.bytes allows."""
-        self._frame_bytes = 0
-        self._frames = 0
-        """Own buffers of connections that are not held up by the limit on received bytes."""
-        self._held_up: dict[Connection, None] = {}
-        """First come, first served."""
         self._timer: asyncio.TimerHandle | None = None
+        self._relief: asyncio.TimerHandle | None = None
+        self._last_unsent: dict[Connection, int] = {}
+        """Bytes that the transports of those behind held when relief was last looked for."""
+        self.received.on_wait = self.unsent.on_wait = self._need_relief
+        self.unsent.on_room = self.turns.wait
 
     def __len__(self) -> int:
         return len(self._open)
@@ -56,8 +78,9 @@ class Connections:
 
     def stop(self, reason: str) -> None:
         """Close every connection once what was written to it has been sent, but wait for no client for long."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._relief):
+            if timer is not None:
+                timer.cancel()
         for connection in list(self._open):
             connection.close(reason)
         if self._open:
@@ -67,26 +90,18 @@ class Connections:
         for connection in list(self._open):
             connection.abort(reason)
 
-    # -- number ---------------------------------------------------------------------------------------------------
-
     def add(self, connection: "Connection") -> str | None:
         """Count it; why it must be closed, or None."""
         self._open[connection] = None
-        count = self._per_host[connection.peer_host] = self._per_host.get(connection.peer_host, 0) + 1
-        config = self._config()
-        if count > (limit := config.get("max.connections.per.ip")):
-            return f"there are {limit} connections from {connection.peer_host} (max.connections.per.ip)"
-        if len(self._open) > (limit := config.get("max.connections")):
-            return f"there are {limit} connections (max.connections)"
-        return None
+        return self.admission.add(connection.peer_host)
 
     def remove(self, connection: "Connection") -> None:
         """It is lost."""
         if self._open.pop(connection, connection) is connection:
             return
-        count = self._per_host.pop(connection.peer_host) - 1
-        if count:
-            self._per_host[connection.peer_host] = count
+        self.admission.remove(connection.peer_host)
+        self.unsent.no_longer_waits(connection)
+        self.unsent.forget(connection)
 
     def _sweep(self) -> None:
         self._timer = self.loop.call_later(SWEEP_SECONDS, self._sweep)
@@ -97,55 +112,45 @@ class Connections:
             if idle_ms >= 0 and connection.last_active < before and not connection.is_waiting:
                 connection.abort("it was idle (connections.max.idle.ms)")
 
-    # -- received bytes -------------------------------------------------------------------------------------------
+    # -- memory ---------------------------------------------------------------------------------------------------
 
-    def take_receive_buffer(self) -> bytearray:
-        """The shared buffer becomes one connection's own; the next read goes into another."""
-        taken, self._receive_buffer = self._receive_buffer, self.pool.take(RECEIVE_SIZE)
-        self.receive_view = memoryview(self._receive_buffer)
-        self._count_frame(taken, 1)
-        return taken
+    def _need_relief(self) -> None:
+        if self._relief is None:
+            self._last_unsent.clear()
+            self._relief = self.loop.call_later(RELIEF_SECONDS, self._look_for_relief)
 
-    def take_frame(self, size: int) -> bytearray:
-        """A buffer for what a connection has received of a frame."""
-        taken = self.pool.take(size)
-        self._count_frame(taken, 1)
-        return taken
+    def _look_for_relief(self) -> None:
+        """While connections wait: close those that hold what they wait for and do not get on."""
+        self._relief = None
+        for connection in list(self._open):
+            connection.reclaim()
+        if self.received.is_full and self.received.waiting:
+            self._cut_off_slow_senders()
+        if self.unsent.is_full and self.unsent.waiting:
+            self._cut_off_readers_that_stopped()
+        self.unsent.let_go()
+        if self.received.waiting or self.unsent.waiting:
+            self._relief = self.loop.call_later(RELIEF_SECONDS, self._look_for_relief)
+        else:
+            self._last_unsent.clear()
 
-    def give_frame(self, buffer: bytearray) -> None:
-        """It has been replaced by a larger one."""
-        self._count_frame(buffer, -1)
-        self.pool.give(buffer)
+    def _cut_off_slow_senders(self) -> None:
+        before = self.loop.time() - REQUEST_SECONDS
+        for connection in list(self._open):
+            if connection.is_halfway and connection not in self.received and connection.frame_begun < before:
+                self.cut_off += 1
+                connection.abort("its request took too long to arrive, while others wait (queued.max.request.bytes)")
 
-    def frame_served(self, connection: "Connection", buffer: bytearray) -> None:
-        """The connection has no own buffer any more; others may go on."""
-        if self._held_up.pop(connection, connection) is None:
-            self._frames += 1
-        self.give_frame(buffer)
-        while self._held_up and (self._frames == 0 or not self.is_full):
-            waiting = next(iter(self._held_up))
-            del self._held_up[waiting]
-            self._frames += 1
-            waiting.resume_reading()
+    def _cut_off_readers_that_stopped(self) -> None:
+        last, self._last_unsent = self._last_unsent, {}
+        for connection in list(self.unsent):
+            unsent = self._last_unsent[connection] = connection.transport.get_write_buffer_size()
+            if last.get(connection, unsent + 1) <= unsent:
+                self.cut_off += 1
+                connection.abort("it does not read, while others wait (odradek.queued.max.response.bytes)")
 
-    def hold_up(self, connection: "Connection") -> bool:
-        """Whether a connection that has begun a frame must wait before it reads the rest.
 
-        Never all of them: somebody must be able to finish.
-        """
-        if not self.is_full or not self._frames:
-            return False
-        self._held_up[connection] = None
-        self._frames -= 1  # For the buffer that is about to be taken.
-        return True
-
-    def read_on(self, connection: "Connection") -> None:
-        """It has served what held it up; it reads on unless it waits for others' bytes."""
-        if connection not in self._held_up:
-            connection.resume_reading()
-
-    def _count_frame(self, buffer: bytearray, change: int) -> None:
-        self._frames += change
-        self._frame_bytes += change * len(buffer)
-        limit: int = self._config().get("queued.max.request.bytes")
-        self.is_full = 0 <= limit < self._frame_bytes
+def received_max(config: "BrokerConfig") -> int:
+    """Bytes of received requests; at least the largest fits. Negative: no limit."""
+    limit: int = config.get("queued.max.request.bytes")
+    return limit if limit < 0 else max(limit, config.get("socket.request.max.bytes"))

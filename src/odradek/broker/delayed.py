@@ -26,7 +26,7 @@ class DelayedResponse:
     before the last is answered. Produce and Fetch do their part of the order before they wait, so they are not.
     """
 
-    __slots__ = ("connection", "is_done", "response")
+    __slots__ = ("connection", "is_done", "request_size", "response")
 
     exclusive = False
 
@@ -34,6 +34,8 @@ class DelayedResponse:
         self.connection = connection
         self.is_done = False
         self.response: Response = None
+        self.request_size = 0
+        """Bytes of the request, while it waits for its response."""
 
     def complete(self, response: Response) -> None:
         """The response is there. Once only; after `cancel` it goes nowhere."""

@@ -26,6 +26,7 @@ def registry_of(broker: Broker) -> Registry:
     identity = {"version": __version__, "cluster_id": image.cluster_id, "node_id": str(broker.node_id)}
     registry.info("odradek_info", "This broker.", identity)
     _register_requests(registry, broker)
+    _register_protection(registry, broker)
     _register_topics(registry, broker)
     _register_storage(registry, broker)
     register_process_metrics(registry, broker.host.clock.time_ms() / 1000)
@@ -42,6 +43,37 @@ def _register_requests(registry: Registry, broker: Broker) -> None:
         "Requests taken, by API.",
         ("api",),
         lambda: [((BY_KEY[key].name,), number) for key, number in broker.router.requests.items() if number],
+    )
+
+
+def _register_protection(registry: Registry, broker: Broker) -> None:
+    connections = broker.connections
+    registry.read_counters(
+        "odradek_connections_refused_total",
+        "Connections closed at once, by the limit they exceeded: of their address, or of the broker.",
+        ("limit",),
+        lambda: [((name,), number) for name, number in connections.admission.refused.items()],
+    )
+    registry.read_counter(
+        "odradek_connections_cut_off_total",
+        "Connections closed because others waited for the memory they held without getting on.",
+        lambda: connections.cut_off,
+    )
+    registry.read_gauge(
+        "odradek_received_bytes", "Bytes of requests not yet answered.", lambda: connections.received.bytes
+    )
+    registry.read_gauge(
+        "odradek_unsent_bytes", "Bytes of responses that clients have not taken.", lambda: connections.unsent.bytes
+    )
+    registry.read_gauges(
+        "odradek_connections_waiting",
+        "Connections that wait: for received bytes, for unsent bytes, or for their turn.",
+        ("what",),
+        lambda: [
+            (("received",), connections.received.waiting),
+            (("unsent",), connections.unsent.waiting),
+            (("turn",), len(connections.turns)),
+        ],
     )
 
 

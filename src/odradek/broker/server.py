@@ -10,6 +10,7 @@ from pathlib import Path
 import uvloop
 
 from odradek.broker.broker import Broker
+from odradek.broker.loop_delay import LoopDelay
 from odradek.broker.machine import real_host
 from odradek.broker.measures import registry_of
 from odradek.broker.options import ReadyInfo, StartOptions
@@ -106,7 +107,9 @@ async def serve_metrics(broker: Broker, address: str | None) -> tuple[HttpEndpoi
     if address is None:
         return None, None
     host, port = metrics_address(address)
-    endpoint = HttpEndpoint(broker.loop, registry_of(broker), lambda: broker.is_serving)
+    registry = registry_of(broker)
+    LoopDelay(broker.loop, registry).start()
+    endpoint = HttpEndpoint(broker.loop, registry, lambda: broker.is_serving)
     try:
         bound = await endpoint.start(host.strip("[]"), port)
     except OSError as error:

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from odradek.config.broker import BROKER_OPTIONS
+from odradek.config.broker_network import QUEUED_REQUEST_BYTES
 from odradek.config.errors import ConfigError
 from odradek.config.explain import check_known, check_value
 from odradek.config.listener import Listener, check_listeners, parse_listeners, parse_protocol_map
@@ -76,7 +77,7 @@ def _listeners(values: Mapping[str, Any]) -> tuple[tuple[Listener, ...], tuple[L
 def _check_together(values: Mapping[str, Any]) -> None:
     """Rules between two keys. Raises ConfigError."""
     queued, request = values["queued.max.request.bytes"], values["socket.request.max.bytes"]
-    if 0 < queued < request:
+    if 0 < queued < request and queued != QUEUED_REQUEST_BYTES:
         raise ConfigError(
             f"Invalid value {queued} for configuration queued.max.request.bytes: "
             f"Value must be at least socket.request.max.bytes ({request})"

@@ -1,8 +1,10 @@
 """Options of the broker: identity, connections, requests."""
 
-from odradek.config.checks import NOT_NEGATIVE, POSITIVE, Between, NotEmpty, UnlimitedOr
+from odradek.config.checks import NOT_NEGATIVE, POSITIVE, AddressLimits, Between, NotEmpty, UnlimitedOr
 from odradek.config.option import Option
 from odradek.config.values import INT_MAX, Type
+
+QUEUED_REQUEST_BYTES = 256 << 20
 
 IDENTITY = (
     Option(
@@ -85,11 +87,26 @@ CONNECTIONS = (
         doc="Connections the broker keeps open at a time from one address.",
     ),
     Option(
+        name="max.connections.per.ip.overrides",
+        type=Type.LIST,
+        default=(),
+        check=AddressLimits(),
+        dynamic=True,
+        doc="Addresses with a limit of their own, as ADDRESS:NUMBER, instead of max.connections.per.ip.",
+    ),
+    Option(
         name="queued.max.request.bytes",
         type=Type.LONG,
-        default=-1,
+        default=QUEUED_REQUEST_BYTES,
         check=UnlimitedOr(1),
         doc="Bytes of received requests not yet answered past which no more are read; -1 sets no limit.",
+    ),
+    Option(
+        name="odradek.queued.max.response.bytes",
+        type=Type.LONG,
+        default=256 << 20,
+        check=Between(1 << 20),
+        doc="Bytes of responses that clients have not taken past which no more requests are begun.",
     ),
 )
 

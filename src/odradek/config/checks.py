@@ -1,6 +1,7 @@
 """What values an option allows: each check says so in words and raises ValueError with Kafka's message."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Protocol
 
 from odradek.config.values import Value
@@ -101,6 +102,23 @@ class NotEmpty:
     def __call__(self, value: Value) -> None:
         if not value or (isinstance(value, tuple) and not all(value)):
             raise ValueError("must not be empty")
+
+
+@dataclass(frozen=True, slots=True)
+class AddressLimits:
+    """A list of numbers for single addresses."""
+
+    allowed: str = "a list of IP addresses with a number from 0 on each, as 10.0.0.7:100"
+
+    def __call__(self, value: Value) -> None:
+        for each in value if isinstance(value, tuple) else ():
+            address, _, number = str(each).rpartition(":")
+            try:
+                ip_address(address)
+            except ValueError:
+                raise ValueError("must be an IP address, a colon and a number", each) from None
+            if not number.isdecimal():
+                raise ValueError("the number after the address must be at least 0", each)
 
 
 ANY = AnyValue()

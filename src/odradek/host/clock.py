@@ -1,4 +1,4 @@
-"""Wall clock. Durations and timers use the event loop's own `time()`, never this."""
+"""Wall clock, and a stopwatch. Timers use the event loop's own `time()`, never this."""
 
 import time
 from typing import Protocol
@@ -11,6 +11,13 @@ class Clock(Protocol):
         """Milliseconds since the Unix epoch."""
         ...
 
+    def stopwatch_s(self) -> float:
+        """Seconds since some moment, never going back: how long a piece of work on the loop took.
+
+        The loop's own `time()` may stand still while it works.
+        """
+        ...
+
 
 class SystemClock:
     """The operating system's wall clock."""
@@ -18,3 +25,6 @@ class SystemClock:
     def time_ms(self) -> int:
         """Milliseconds since the Unix epoch."""
         return time.time_ns() // 1_000_000
+
+    stopwatch_s = staticmethod(time.perf_counter)
+    """Seconds since some moment."""

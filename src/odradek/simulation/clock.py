@@ -16,6 +16,10 @@ class SimulatedClock:
     def time_ms(self) -> int:
         return EPOCH_MS + self.offset_ms + int(self._schedule.now * 1000 * (1 + self.drift))
 
+    def stopwatch_s(self) -> float:
+        """Virtual: work takes no time."""
+        return self._schedule.now
+
     def jump(self, delta_ms: int) -> None:
         """Somebody set the clock."""
         self.offset_ms += delta_ms

@@ -387,3 +387,29 @@ def test_many_megabytes_are_read_whole(tmp_path: Path) -> None:
             await until(lambda: here.broker.connections.pool.lent_bytes < 2 << 20)
 
     asyncio.run(script())
+
+
+SHORT = 1 << 20
+"""Of odradek.queued.max.response.bytes."""
+
+
+@pytest.mark.parametrize(("held", "batches_read"), [(0, 3), (3, 1), (5, 0)])
+def test_less_is_read_while_clients_do_not_take_what_they_asked_for(
+    tmp_path: Path, held: int, batches_read: int
+) -> None:
+    async def script() -> None:
+        async with running(tmp_path, odradek_queued_max_response_bytes=SHORT) as here:
+            await here.topic("topic")
+            client = await here.client()
+            waiting = asyncio.ensure_future(client.request(fetch(12, "topic", {0: 0}, max_wait_ms=30_000, min_bytes=1)))
+            await until(lambda: any(each.has_fetch for each in here.broker.connections._open))
+            buffers = [here.broker.connections.pool.take(SHORT // 4) for _ in range(held)]
+            await fill(here, "topic", 0, [b"a", b"b", b"c"])
+            (partition,) = partitions_of(await waiting).values()
+            assert len(values_in(partition.records or b"")) == batches_read
+            for buffer in buffers:
+                here.broker.connections.pool.give(buffer)
+            (partition,) = partitions_of(await client.request(fetch(12, "topic", {0: 0}))).values()
+            assert len(values_in(partition.records)) == 3
+
+    asyncio.run(script())

@@ -104,6 +104,7 @@ class DelayedProduce(DelayedResponse):
         if self._acks == 0:
             return None
         timeout_ms = max(self._request.timeout_ms, 0)
+        self._request = self._request._replace(topics=[])  # Of the records, which may lie in a large buffer.
         self._timer = self._broker.loop.call_later(timeout_ms / 1000, self._expire)
         return self
 

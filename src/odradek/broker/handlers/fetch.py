@@ -20,9 +20,6 @@ from odradek.wire.frame import RequestHeader
 if TYPE_CHECKING:
     from odradek.broker.connection import Connection
 
-UNSENT_BYTES_MAX = 256 << 20
-"""Of buffers that slow readers hold, all together: past it a fetch is answered with as little as is allowed."""
-
 
 def serve(
     broker: DataHost, connection: "Connection", header: RequestHeader, view: memoryview, end: int
@@ -69,8 +66,6 @@ class Fetch:
         self.context = context
         max_bytes = min(request.max_bytes, broker.config.get("fetch.max.bytes"))
         self.min_bytes = min(request.min_bytes, max_bytes)
-        if broker.connections.pool.lent_bytes > UNSENT_BYTES_MAX:
-            max_bytes = 0
         self.limits = FetchLimits(header.version, request.isolation_level, max_bytes, request.replica_id >= 0)
 
     @property
@@ -79,8 +74,11 @@ class Fetch:
         return self.limits.isolation_level == READ_COMMITTED
 
     def plan(self) -> FetchPlan:
-        """What there is to read now."""
-        return make_plan(self.broker, self.context.wanted(), self.limits)
+        """What there is to read now, of which less is taken while clients do not take what they asked for."""
+        unsent, limits = self.broker.connections.unsent, self.limits
+        if unsent.is_short:
+            limits = limits.with_least(allows_batch=not unsent.is_full)
+        return make_plan(self.broker, self.context.wanted(), limits)
 
     def is_satisfied_by(self, plan: FetchPlan) -> bool:
         """Whether to answer rather than to wait for more."""

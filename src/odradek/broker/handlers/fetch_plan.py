@@ -34,13 +34,21 @@ Wanted = tuple[TopicKey, FetchPartition, CachedPartition | None]
 class FetchLimits:
     """What of a request decides how much is read."""
 
-    __slots__ = ("is_follower", "isolation_level", "max_bytes", "version")
+    __slots__ = ("allows_batch", "is_follower", "isolation_level", "max_bytes", "version")
 
-    def __init__(self, version: int, isolation_level: int, max_bytes: int, is_follower: bool) -> None:
+    def __init__(
+        self, version: int, isolation_level: int, max_bytes: int, is_follower: bool, allows_batch: bool = True
+    ) -> None:
         self.version = version
         self.isolation_level = isolation_level
         self.max_bytes = max_bytes
         self.is_follower = is_follower
+        self.allows_batch = allows_batch
+        """Whether one batch is given whatever the limit."""
+
+    def with_least(self, *, allows_batch: bool) -> "FetchLimits":
+        """One batch, or nothing."""
+        return FetchLimits(self.version, self.isolation_level, 0, self.is_follower, allows_batch)
 
 
 class PlannedRead:
@@ -106,7 +114,7 @@ class FetchPlan:
 def make_plan(broker: DataHost, wanted: Iterable[Wanted], limits: FetchLimits) -> FetchPlan:
     """Look at each partition as it is now."""
     plan = FetchPlan()
-    left, is_one_batch = limits.max_bytes, True
+    left, is_one_batch = limits.max_bytes, limits.allows_batch
     for key, each, cached in wanted:
         planned = _assess(broker, key, each, cached, limits)
         plan.reads[planned.key] = planned
