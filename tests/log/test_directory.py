@@ -151,17 +151,29 @@ def test_damaged_properties_are_refused_by_name(old: str, new: str, message: str
 def test_after_a_clean_stop_nothing_needs_to_be_scanned_and_the_epoch_is_known(tmp_path: Path) -> None:
     directory = directory_in(tmp_path)
     directory.begin_writing("boot-1")
-    directory.mark_clean(broker_epoch=42)
-    assert (tmp_path / ".kafka_cleanshutdown").read_text() == '{"version":0,"brokerEpoch":42}'
+    directory.mark_clean(42, "0a1b2c3d")
+    marker = '{"version":0,"brokerEpoch":42,"odradekInventory":"0a1b2c3d"}'
+    assert (tmp_path / ".kafka_cleanshutdown").read_text() == marker
     successor = restarted(directory)
-    assert (successor.clean, successor.predecessor_epoch) == (True, 42)
+    assert (successor.clean, successor.predecessor_epoch, successor.inventory) == (True, 42, "0a1b2c3d")
+    successor.close()
+
+
+@pytest.mark.parametrize(
+    ("marker", "epoch"), [(b'{"version":0,"brokerEpoch":7}', 7), (b"", -1), (b"[]", -1), (b'{"brokerEpoch":"7"}', -1)]
+)
+def test_a_marker_of_kafka_or_of_nobody_names_no_inventory(tmp_path: Path, marker: bytes, epoch: int) -> None:
+    directory = directory_in(tmp_path)
+    (tmp_path / ".kafka_cleanshutdown").write_bytes(marker)
+    successor = restarted(directory)
+    assert (successor.clean, successor.predecessor_epoch, successor.inventory) == (True, epoch, "")
     successor.close()
 
 
 def test_a_stop_is_unclean_from_the_moment_writing_begins(tmp_path: Path) -> None:
     directory = directory_in(tmp_path)
     directory.begin_writing("boot-1")
-    directory.mark_clean(broker_epoch=42)
+    directory.mark_clean(42, "0a1b2c3d")
     successor = restarted(directory)
     successor.begin_writing("boot-1")
     last = restarted(successor)

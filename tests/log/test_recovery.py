@@ -50,11 +50,9 @@ def test_nothing_is_read_after_a_clean_stop(tmp_path: Path) -> None:
     directory = LogDirectory(tmp_path, files, SMALL)
     log = directory.open()
     append_many(log, 8)
-    log.seal()
-    flush_all(log)
-    log.close()
+    listing = directory.stopped(log)
     files.calls.clear()
-    log = directory.open(recovery_point=8)
+    log = directory.open(recovery_point=8, listing=listing)
     assert log.log_end_offset == 8
     assert files.calls == ["listdir", "stat", "stat", "stat", "open", "preadv"]  # The last two: the epoch checkpoint.
     assert offsets_in(log) == offsets(8)

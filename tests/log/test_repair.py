@@ -11,11 +11,11 @@ from odradek.host.posix import PosixFiles
 from odradek.log import checkpoints
 from odradek.log.descriptors import Descriptors
 from odradek.log.errors import LogError
-from odradek.log.loading import OpenTask
 from odradek.log.opening import Stop
 from odradek.log.partition_files import PartitionKey
 from odradek.log.repair import Damage, find_damage, repair
 from odradek.log.storage import LogStorage
+from odradek.log.tasks import OpenTask
 from tests.support.faulty_files import FaultyFiles
 from tests.support.logs import TOPIC_ID, LogDirectory, append_many, batch, flush_all, offsets_in, topic_config
 

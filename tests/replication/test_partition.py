@@ -100,8 +100,8 @@ def test_an_epoch_without_records_costs_no_write(tmp_path: Path) -> None:
         partition.lead(partition_image(9))
         files.calls.clear()
         await manager.stop()
-        checkpoints_and_marker = 4
-        assert files.calls.count("rename") == checkpoints_and_marker
+        checkpoints_inventory_and_marker = 5
+        assert files.calls.count("rename") == checkpoints_inventory_and_marker
 
     run(scenario())
 

@@ -9,9 +9,10 @@ from uuid import UUID
 
 from odradek.config import BrokerConfig, TopicConfig
 from odradek.host.files import FileSystem, read_file
-from odradek.log import flush
+from odradek.log import flush, inventory
 from odradek.log.append import AppendResult
 from odradek.log.descriptors import Descriptors
+from odradek.log.inventory import Listing
 from odradek.log.log import Log, Stop
 from odradek.log.storage import LogStorage
 from odradek.wire.record_codec import Record, encode_batch
@@ -46,7 +47,14 @@ class LogDirectory:
         self.config = config or topic_config()
         self.storage = LogStorage(files, Descriptors(files), random.Random(0))
 
-    def open(self, *, stop: Stop = Stop.CLEAN, log_start_offset: int = 0, recovery_point: int = 0) -> Log:
+    def open(
+        self,
+        *,
+        stop: Stop = Stop.CLEAN,
+        log_start_offset: int = 0,
+        recovery_point: int = 0,
+        listing: Listing | None = None,
+    ) -> Log:
         """As the log manager does."""
         return Log.open(
             self.storage,
@@ -59,17 +67,26 @@ class LogDirectory:
             log_start_offset=log_start_offset,
             recovery_point=recovery_point,
             stop=stop,
+            listing=listing,
         )
 
     def reopen(self, log: Log, stop: Stop = Stop.CLEAN) -> Log:
         """After a clean stop; or after a crash of which all written bytes survive."""
-        recovery_point = log.recovery_point
         if stop is Stop.CLEAN:
-            log.seal()
-            flush_all(log)
-            recovery_point = log.recovery_point
+            listing = self.stopped(log)
+        else:
+            listing = inventory.listing_of(log, is_last=False)
+            log.close()
+        start_offset, recovery_point = log.log_start_offset, log.recovery_point
+        return self.open(stop=stop, log_start_offset=start_offset, recovery_point=recovery_point, listing=listing)
+
+    def stopped(self, log: Log) -> Listing:
+        """Stop cleanly; what the inventory then says."""
+        log.seal()
+        flush_all(log)
+        listing = inventory.listing_of(log, is_last=True)
         log.close()
-        return self.open(stop=stop, log_start_offset=log.log_start_offset, recovery_point=recovery_point)
+        return listing
 
     def content(self, name: str) -> bytes:
         """Of one of the files."""

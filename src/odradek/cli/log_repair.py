@@ -17,11 +17,11 @@ from odradek.log import checkpoints, partition_files
 from odradek.log.descriptors import Descriptors
 from odradek.log.directory import AlreadyRunningError, LogDirectory
 from odradek.log.errors import LogError
-from odradek.log.loading import OpenTask
 from odradek.log.opening import Stop
 from odradek.log.properties import PropertiesError
 from odradek.log.repair import Damage, find_damage, repair
 from odradek.log.storage import LogStorage
+from odradek.log.tasks import OpenTask, open_tasks
 
 
 @dataclass(slots=True)
@@ -111,19 +111,4 @@ def _tasks(directory: LogDirectory, partitions: Sequence[str]) -> list[OpenTask]
     unknown = [name for name in partitions if name not in keys]
     if unknown:
         raise CommandError(f"{directory.path} holds no partition {unknown[0]}")
-    recovery_points = _offsets(directory, checkpoints.RECOVERY_POINT)
-    starts = _offsets(directory, checkpoints.LOG_START_OFFSET)
-    tasks = []
-    for name in dict.fromkeys(partitions) or keys:
-        key = keys[name]
-        place = key.topic, key.partition
-        tasks.append(OpenTask(directory.file(name), key, starts.get(place, 0), recovery_points.get(place, 0)))
-    return tasks
-
-
-def _offsets(directory: LogDirectory, name: str) -> checkpoints.Offsets:
-    """As the broker takes them: what cannot be read is worth nothing."""
-    try:
-        return checkpoints.read_offsets(directory.files, directory.file(name))
-    except checkpoints.CorruptCheckpointError:
-        return {}
+    return open_tasks(directory, [keys[name] for name in dict.fromkeys(partitions) or keys])

@@ -24,6 +24,7 @@ from odradek.log.properties import (
 LOCK = ".lock"
 CLEAN_STOP = ".kafka_cleanshutdown"
 BOOT_ID = ".odradek-boot"
+INVENTORY_FIELD = "odradekInventory"
 
 
 class AlreadyRunningError(Exception):
@@ -40,7 +41,7 @@ class AlreadyRunningError(Exception):
 class LogDirectory:
     """A directory of `log.dirs` between its opening and its closing."""
 
-    __slots__ = ("_lock_fd", "clean", "files", "path", "predecessor_epoch", "properties", "same_boot")
+    __slots__ = ("_lock_fd", "clean", "files", "inventory", "path", "predecessor_epoch", "properties", "same_boot")
 
     def __init__(self, files: FileSystem, path: str) -> None:
         self.files = files
@@ -53,6 +54,8 @@ class LogDirectory:
         """The kernel is the one the last process ran on and no I/O error was seen: all it wrote is there."""
         self.predecessor_epoch = -1
         """Broker epoch of the process that stopped cleanly (KIP-966), -1 when it did not."""
+        self.inventory = ""
+        """Identity of the inventory that was written before the clean-stop marker, empty without one."""
         self._lock_fd = -1
 
     def file(self, name: str) -> str:
@@ -91,7 +94,7 @@ class LogDirectory:
         self.properties = self._read_properties()
         marker = self._read(CLEAN_STOP)
         self.clean = marker is not None
-        self.predecessor_epoch = _broker_epoch(marker or b"")
+        self.predecessor_epoch, self.inventory = _parse_marker(marker or b"")
         self.same_boot = bool(boot_id) and self._read(BOOT_ID) == boot_id.encode()
 
     def require_node(self, node_id: int) -> None:
@@ -118,10 +121,10 @@ class LogDirectory:
             self.files.sync_directory(self.path)
         write_atomically(self.files, self.file(BOOT_ID), boot_id.encode())
 
-    def mark_clean(self, broker_epoch: int) -> None:
-        """Everything here is synced and nothing more will be written."""
-        content = json.dumps({"version": 0, "brokerEpoch": broker_epoch}, separators=(",", ":"))
-        write_atomically(self.files, self.file(CLEAN_STOP), content.encode())
+    def mark_clean(self, broker_epoch: int, inventory: str) -> None:
+        """Everything here is synced and nothing more will be written. Kafka passes over fields that are not its own."""
+        marker = {"version": 0, "brokerEpoch": broker_epoch, INVENTORY_FIELD: inventory}
+        write_atomically(self.files, self.file(CLEAN_STOP), json.dumps(marker, separators=(",", ":")).encode())
 
     def close(self) -> None:
         """Let another process have the directory."""
@@ -169,9 +172,11 @@ def make_directories(files: FileSystem, path: str) -> None:
     files.sync_directory(parent or "/")
 
 
-def _broker_epoch(marker: bytes) -> int:
+def _parse_marker(content: bytes) -> tuple[int, str]:
+    """Broker epoch (-1 without one) and identity of the inventory (empty without one)."""
     try:
-        epoch = json.loads(marker)["brokerEpoch"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return -1
-    return epoch if isinstance(epoch, int) else -1
+        marker = json.loads(content)
+        epoch, inventory = marker.get("brokerEpoch"), marker.get(INVENTORY_FIELD)
+    except (ValueError, AttributeError, RecursionError):
+        return -1, ""
+    return epoch if isinstance(epoch, int) else -1, inventory if isinstance(inventory, str) else ""

@@ -9,17 +9,19 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from odradek.host.files import FileSystem
 from odradek.log import checkpoints, partition_files
 from odradek.log.descriptors import Descriptors
 from odradek.log.directory import LogDirectory
 from odradek.log.errors import DamagedLogError, LogError
+from odradek.log.inventory import Listing
 from odradek.log.log import Log
 from odradek.log.opening import Stop
 from odradek.log.partition_files import PartitionKey
 from odradek.log.storage import LogStorage
+from odradek.log.tasks import OpenTask, open_tasks, readable_offsets
 
 if TYPE_CHECKING:
     from odradek.config import TopicConfig
@@ -34,23 +36,16 @@ OPEN_LOGS_PER_TURN = 256
 """After so many the event loop gets its turn."""
 
 
-class OpenTask(NamedTuple):
-    """What it takes to open a log, as plain values."""
-
-    path: str
-    key: PartitionKey
-    log_start_offset: int
-    recovery_point: int
-
-
 @dataclass(frozen=True, slots=True)
 class DamagedPartition:
-    """Its directory, topic and partition, what is wrong, and its offsets by checkpoint."""
+    """Its directory, topic and partition, what is wrong, and what checkpoints and inventory say of it."""
 
     path: str
     place: checkpoints.TopicPartition
     reason: str
     offsets: dict[str, int]
+    listing: Listing | None
+    """What it consisted of before."""
 
 
 class LogLoader:
@@ -63,19 +58,19 @@ class LogLoader:
         """Open everything in the directory. Raises DuplicateLogError, DirectoryFailedError, OSError."""
         found = partition_files.scan(self._manager.files, directory.path)
         self._clean_up(directory, found)
-        tasks = self._tasks(directory, found.partitions)
+        tasks = open_tasks(directory, found.partitions)
         if directory.clean:
             await self._open_clean(tasks)
         else:
             await self._recover(directory, tasks)
-        self._manager.upkeep.loaded[directory.path] = None
+        self._manager.checkpointer.loaded[directory.path] = None
         await self._forget_absent(directory, found.partitions)
 
     async def _forget_absent(self, directory: LogDirectory, keys: Sequence[PartitionKey]) -> None:
         """An entry of a partition that is gone would be applied to the next one of its name: drop it before that."""
         present = {(key.topic, key.partition): None for key in keys}
         names = (checkpoints.RECOVERY_POINT, checkpoints.LOG_START_OFFSET)
-        if any(place not in present for name in names for place in self._offsets(directory, name)):
+        if any(place not in present for name in names for place in readable_offsets(directory, name)):
             await self._manager.upkeep.checkpoint_recovery_points()
             await self._manager.upkeep.checkpoint_start_offsets()
 
@@ -86,22 +81,6 @@ class LogLoader:
             partition_files.remove(self._manager.files, directory.file(name))
         for name in found.unidentified:
             logger.error("%s has no readable topic id and is not opened", directory.file(name))
-
-    def _tasks(self, directory: LogDirectory, keys: Sequence[PartitionKey]) -> list[OpenTask]:
-        recovery_points = self._offsets(directory, checkpoints.RECOVERY_POINT)
-        starts = self._offsets(directory, checkpoints.LOG_START_OFFSET)
-        tasks = []
-        for key in keys:
-            place = key.topic, key.partition
-            tasks.append(OpenTask(directory.file(key.name), key, starts.get(place, 0), recovery_points.get(place, 0)))
-        return tasks
-
-    def _offsets(self, directory: LogDirectory, name: str) -> checkpoints.Offsets:
-        try:
-            return checkpoints.read_offsets(self._manager.files, directory.file(name))
-        except checkpoints.CorruptCheckpointError as error:
-            logger.warning("%s is not used: %s", directory.file(name), error)
-            return {}
 
     async def _open_clean(self, tasks: Sequence[OpenTask]) -> None:
         manager = self._manager
@@ -192,7 +171,7 @@ def _damaged_partition(task: OpenTask, damage: DamagedLogError) -> DamagedPartit
         checkpoints.LOG_START_OFFSET: task.log_start_offset,
         checkpoints.HIGH_WATERMARK: task.log_start_offset,
     }
-    return DamagedPartition(task.path, (task.key.topic, task.key.partition), str(damage), offsets)
+    return DamagedPartition(task.path, (task.key.topic, task.key.partition), str(damage), offsets, task.listing)
 
 
 def open_log(storage: LogStorage, task: OpenTask, config: "TopicConfig", now_ms: int, stop: Stop) -> Log | LogError:
@@ -210,6 +189,7 @@ def open_log(storage: LogStorage, task: OpenTask, config: "TopicConfig", now_ms:
             log_start_offset=task.log_start_offset,
             recovery_point=task.recovery_point,
             stop=stop,
+            listing=task.listing,
         )
     except DamagedLogError as damage:
         return _open_intact(storage, task, config, damage)

@@ -12,6 +12,7 @@ from odradek.log.appending import AppendableLog
 from odradek.log.epoch_cache import EpochEntry
 from odradek.log.errors import ColdError, CorruptIndexError, DamagedLogError, DirectoryFailedError
 from odradek.log.flush import FlushJob as FlushJob
+from odradek.log.inventory import Listing
 from odradek.log.opening import Stop as Stop
 from odradek.log.paths import SNAPSHOT_SUFFIX, path_of
 from odradek.log.reading import ReadRange
@@ -171,14 +172,17 @@ class Log(AppendableLog):
         log_start_offset: int = 0,
         recovery_point: int = 0,
         stop: "Stop" = Stop.CLEAN,
+        listing: Listing | None = None,
     ) -> "Log":
         """Open the directory's log, or begin one at `log_start_offset` where there are no segments.
 
         `stop` says how the last process ended; after a crash everything above `recovery_point` is checked and repaired.
+        `listing` is what the inventory says of the log: with it, nothing is read after a clean stop.
         Raises DamagedLogError, DiskFullError, DirectoryFailedError.
         """
         identity = opening.Identity(topic, partition, topic_id)
-        return opening.open_log(storage, directory, identity, config, now_ms, log_start_offset, recovery_point, stop)
+        past = opening.Past(stop, log_start_offset, recovery_point, listing)
+        return opening.open_log(storage, directory, identity, config, now_ms, past)
 
     @staticmethod
     def open_intact(

@@ -15,8 +15,8 @@ from odradek.log.directory import LogDirectory, distrust_cache
 from odradek.log.errors import DirectoryFailedError, DiskFullError, LogError
 from odradek.log.health import DirectoryHealth
 from odradek.log.log import Log
+from odradek.log.log_state import directory_of
 from odradek.log.settings import LogSettings
-from odradek.log.upkeep import directory_of
 
 logger = logging.getLogger(__name__)
 

@@ -318,5 +318,10 @@ class LogState:
         self._producers = state
 
 
+def directory_of(log: LogState) -> str:
+    """The log directory (of `log.dirs`) in which the log's own directory is."""
+    return log.directory.rpartition("/")[0]
+
+
 def _base_offset_of(segment: Segment) -> int:
     return segment.base_offset

@@ -19,6 +19,7 @@ from uuid import UUID
 
 from odradek.config import TopicConfig
 from odradek.host import Host
+from odradek.log.checkpointing import Checkpointer
 from odradek.log.checkpoints import RECOVERY_POINT, Offsets
 from odradek.log.descriptors import Descriptors
 from odradek.log.errors import DirectoryFailedError, LogError
@@ -27,11 +28,12 @@ from odradek.log.health import DirectoryHealth
 from odradek.log.loading import DamagedPartition, LogLoader
 from odradek.log.log import Log
 from odradek.log.log_directories import LogDirectories
+from odradek.log.log_state import directory_of
 from odradek.log.partition_directories import Made, PartitionDirectories
 from odradek.log.partition_files import PartitionKey
 from odradek.log.settings import LogSettings
 from odradek.log.storage import LogStorage
-from odradek.log.upkeep import Upkeep, directory_of
+from odradek.log.upkeep import Upkeep
 from odradek.log.writeback import Writeback
 
 logger = logging.getLogger(__name__)
@@ -86,6 +88,7 @@ class LogManager(LogDirectories):
         """Candidates to look at again once they are flushed."""
         self.owners: dict[Log, LogOwner] = {}
         self.flusher = Flusher(host.files, loop, self._flushed, self._flush_failed)
+        self.checkpointer = Checkpointer(self)
         self.upkeep = Upkeep(self)
         self._writeback = Writeback(self)
         self.descriptors.on_pressure = self._flush_oldest
@@ -132,7 +135,7 @@ class LogManager(LogDirectories):
         """Sync everything, write the checkpoints and the clean-stop markers, release the directories."""
         await self.upkeep.stop()
         await self._sync_everything()
-        written = await self.upkeep.checkpoint_recovery_points()
+        written = await self.upkeep.checkpoint_recovery_points(is_last=True)
         starts_written = await self.upkeep.checkpoint_start_offsets()
         await self.upkeep.checkpoint_high_watermarks()
         unclean = self._unclean_directories()
@@ -141,7 +144,7 @@ class LogManager(LogDirectories):
             if path in unclean or path not in written or path not in starts_written:
                 continue
             try:
-                directory.mark_clean(broker_epoch)
+                directory.mark_clean(broker_epoch, written[path])
             except OSError as error:
                 self.fail_directory(directory.path, f"cannot be written: {error}")
         self.abandon()
@@ -252,7 +255,7 @@ class LogManager(LogDirectories):
 
     def log_start_moved(self, log: Log) -> None:
         """After retention or DeleteRecords."""
-        self.upkeep.starts_changed = True
+        self.checkpointer.starts_changed = True
         if (owner := self.owners.get(log)) is not None:
             owner.log_start_moved()
 
@@ -275,7 +278,7 @@ class LogManager(LogDirectories):
             self.dirty[log] = self.now()
         elif log.recovery_point == log.log_end_offset:
             self.dirty.pop(log, None)
-        self.upkeep.recovery_points_changed = True
+        self.checkpointer.recovery_points_changed = True
         if (owner := self.owners.get(log)) is not None:
             owner.flushed()
         if log in self._retaining:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from odradek.host.files import read_file
-from odradek.log import cutting, epoch_cache, reading, recovery
+from odradek.log import cutting, epoch_cache, missing, reading, recovery
 from odradek.log.epoch_cache import EpochCache
 from odradek.log.errors import CorruptFileError, DamagedLogError, disk_error
+from odradek.log.inventory import UNKNOWN_END, Listing
 from odradek.log.log_state import new_segment, roll_jitter_ms
 from odradek.log.paths import DELETED_SUFFIX, LEADER_EPOCH_FILE, LOG_SUFFIX, SNAPSHOT_SUFFIX, base_offsets, path_of
 from odradek.log.segment import Segment
@@ -37,41 +38,61 @@ class Identity(NamedTuple):
     topic_id: UUID
 
 
+class Past(NamedTuple):
+    """What the small files say of a log; `listing` None when the inventory says nothing."""
+
+    stop: Stop
+    log_start_offset: int
+    recovery_point: int
+    listing: Listing | None = None
+
+
 def open_log(
-    storage: LogStorage,
-    directory: str,
-    identity: Identity,
-    config: "TopicConfig",
-    now_ms: int,
-    log_start_offset: int,
-    recovery_point: int,
-    stop: Stop,
+    storage: LogStorage, directory: str, identity: Identity, config: "TopicConfig", now_ms: int, past: Past
 ) -> "Log":
     """As `Log.open`."""
     try:
         names = storage.files.listdir(directory)
         segments = _segments(storage, directory, names, config)
-        is_new = not segments
-        if is_new:
-            segments = [new_segment(storage, directory, log_start_offset, config, now_ms)]
-            recovery_point = log_start_offset
-        log = _assemble(storage, directory, identity, config, segments, names, recovery_point)
-        log.directory_dirty = is_new
-        _require_content(log)
+        _check_presence(segments, directory, past)
+        if not segments:
+            return _begin(storage, directory, identity, config, names, now_ms, past)
+        log = _assemble(storage, directory, identity, config, segments, names, past.recovery_point)
+        end_offset = _check(log, past)
         _remove_leftovers(storage, directory, names)
-        needs_scan, was_cut = stop is not Stop.CLEAN and not is_new, False
-        if not needs_scan:
-            _set_end(log, end_after_clean_stop(log, recovery_point))
-            log.durable_base_offset = log.segments[0].base_offset if is_new else log.active.base_offset
-            log.epochs.truncate_from_end(log.log_end_offset + 1)
+        if past.stop is Stop.CLEAN:
+            _set_end(log, end_offset)
+            log.durable_base_offset = log.active.base_offset
+            log.epochs.truncate_from_end(end_offset + 1)
+            _apply_log_start(log, past.log_start_offset, now_ms)
         else:
-            was_cut = recovery.recover(log, recovery_point, check_every_crc=stop is Stop.POWER_LOSS)
+            was_cut = recovery.recover(log, past.recovery_point, check_every_crc=past.stop is Stop.POWER_LOSS)
             log.epochs.truncate_from_end(log.log_end_offset)
-        _apply_log_start(log, log_start_offset, now_ms)
-        if needs_scan:
+            _apply_log_start(log, past.log_start_offset, now_ms)
             recovery.store(log, was_cut=was_cut)
     except OSError as error:
         raise disk_error(error, f"opening {directory}") from error
+    return log
+
+
+def _begin(
+    storage: LogStorage,
+    directory: str,
+    identity: Identity,
+    config: "TopicConfig",
+    names: list[str],
+    now_ms: int,
+    past: Past,
+) -> "Log":
+    """A log that has nothing yet."""
+    start_offset = past.log_start_offset
+    segments = [new_segment(storage, directory, start_offset, config, now_ms)]
+    log = _assemble(storage, directory, identity, config, segments, names, start_offset)
+    _remove_leftovers(storage, directory, names)
+    log.directory_dirty = True
+    _set_end(log, start_offset)
+    log.epochs.truncate_from_end(start_offset + 1)
+    cutting.forget_snapshots_above(log, start_offset)
     return log
 
 
@@ -82,6 +103,8 @@ def open_intact(
     try:
         names = storage.files.listdir(directory)
         segments = [each for each in _segments(storage, directory, names, config) if each.log_path <= damage.path]
+        if not segments:
+            segments = [new_segment(storage, directory, damage.intact_offset, config, 0)]
         segments[-1].size = damage.position
         log = _assemble(storage, directory, identity, config, segments, names, damage.intact_offset)
     except OSError as error:
@@ -92,36 +115,50 @@ def open_intact(
 
 
 def find_damage(
-    storage: LogStorage, directory: str, identity: Identity, config: "TopicConfig", recovery_point: int, stop: Stop
+    storage: LogStorage, directory: str, identity: Identity, config: "TopicConfig", past: Past
 ) -> DamagedLogError | None:
     """The damage that `open_log` would report; nothing is changed. Raises OSError."""
     names = storage.files.listdir(directory)
     segments = _segments(storage, directory, names, config)
-    if not segments:
-        return None
-    log = _assemble(storage, directory, identity, config, segments, names, recovery_point)
     try:
-        _require_content(log)
-        if stop is Stop.CLEAN:
-            end_after_clean_stop(log, recovery_point)
-        else:
-            recovery.check(log, recovery_point, check_every_crc=stop is Stop.POWER_LOSS)
+        _check_presence(segments, directory, past)
+        if segments:
+            log = _assemble(storage, directory, identity, config, segments, names, past.recovery_point)
+            _check(log, past)
+            if past.stop is not Stop.CLEAN:
+                recovery.check(log, past.recovery_point, check_every_crc=past.stop is Stop.POWER_LOSS)
     except DamagedLogError as damage:
         return damage
     return None
 
 
-def end_after_clean_stop(log: "Log", recovery_point: int) -> int:
-    """The recovery point, which a clean stop leaves at the log end, unless it cannot be that.
+def _check_presence(segments: list[Segment], directory: str, past: Past) -> None:
+    """A log that ever held anything has a segment. Raises DamagedLogError."""
+    listed = past.listing.end_offset if past.listing is not None else past.recovery_point
+    if not segments and max(past.recovery_point, listed) > past.log_start_offset:
+        raise missing.all_missing(directory, past.log_start_offset)
 
-    Raises OSError, DamagedLogError.
-    """
+
+def _check(log: "Log", past: Past) -> int:
+    """Compare with what the small files say; where the log ended if it was stopped cleanly. Raises DamagedLogError."""
+    listing, was_clean = past.listing, past.stop is Stop.CLEAN
+    if listing is None:
+        _require_content(log)
+    else:
+        missing.check_segments(log.segments, listing, was_clean=was_clean)
+        if listing.is_whole and was_clean:
+            return listing.end_offset
+    return end_after_clean_stop(log, past.recovery_point) if was_clean else UNKNOWN_END
+
+
+def end_after_clean_stop(log: "Log", recovery_point: int) -> int:
+    """Where the batches end, which is not below the recovery point. Raises OSError, DamagedLogError."""
     active = log.active
-    if active.size == 0:
-        return max(active.base_offset, recovery_point)
-    if recovery_point > active.base_offset:
-        return recovery_point
-    return reading.end_offset_of(active)
+    end_offset = reading.end_offset_of(active)
+    if end_offset < recovery_point:
+        reason = f"the log ends below its recovery point {recovery_point}"
+        raise DamagedLogError(active.log_path, active.size, end_offset, reason)
+    return end_offset
 
 
 def _segments(storage: LogStorage, directory: str, names: list[str], config: "TopicConfig") -> list[Segment]:

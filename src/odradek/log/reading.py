@@ -203,7 +203,7 @@ def end_offset_of(segment: Segment) -> int:
         return segment.base_offset
     walk = BatchWalk(segment.storage.files, segment.open_log().fd, segment.size, wait=True)
     try:
-        entry = segment.floor(1, segment.size, wait=True)
+        entry = segment.floor(1, segment.size - 1, wait=True)
         first = next(walk.batches(entry.position))
         if entry != offset_index.START:
             check_entry(entry, segment.base_offset, first)

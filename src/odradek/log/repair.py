@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
-from odradek.host.files import FileSystem, write_all
-from odradek.log import checkpoints, flush, opening, reading
-from odradek.log.errors import DamagedLogError, DirectoryFailedError, disk_error
-from odradek.log.loading import OpenTask
-from odradek.log.opening import Identity, Stop
+from odradek.host.files import FileSystem, read_file, write_all, write_atomically
+from odradek.log import checkpoints, flush, inventory, opening, reading
+from odradek.log.errors import CorruptFileError, DamagedLogError, DirectoryFailedError, disk_error
+from odradek.log.inventory import INVENTORY
+from odradek.log.opening import Identity, Past, Stop
 from odradek.log.paths import LOG_SUFFIX, SEGMENT_SUFFIXES, base_offset_of, base_offsets, path_of
 from odradek.log.segment import Segment
 from odradek.log.storage import LogStorage
+from odradek.log.tasks import OpenTask
 
 if TYPE_CHECKING:
     from odradek.config import TopicConfig
@@ -40,7 +41,8 @@ def find_damage(storage: LogStorage, task: OpenTask, config: "TopicConfig", stop
     """What a broker that opened the log would report; nothing is changed. Raises DirectoryFailedError."""
     identity = Identity(task.key.topic, task.key.partition, task.key.topic_id)
     try:
-        error = opening.find_damage(storage, task.path, identity, config, task.recovery_point, stop)
+        past = Past(stop, task.log_start_offset, task.recovery_point, task.listing)
+        error = opening.find_damage(storage, task.path, identity, config, past)
         if error is None:
             return None
         later = _later_segments(storage.files, task.path, error)
@@ -48,7 +50,7 @@ def find_damage(storage: LogStorage, task: OpenTask, config: "TopicConfig", stop
         end_offset = max(error.intact_offset, task.recovery_point)
         if later:
             end_offset = max(end_offset, _end_offset_of(storage, task.path, later[-1], sizes[-1]))
-        size_bytes = sum(sizes) + storage.files.stat(error.path).size - error.position
+        size_bytes = sum(sizes) + _size_of(storage.files, error.path) - error.position
     except OSError as failure:
         raise DirectoryFailedError(f"reading {task.path}: {failure}") from failure
     return Damage(task, error, end_offset, size_bytes)
@@ -71,10 +73,18 @@ def repair(storage: LogStorage, damage: Damage, config: "TopicConfig") -> list[s
             flush.run(storage.files, job.fds, job.directories, job.replacements)
             log.finish_flush(job)
         log.close()
-        _store_recovery_point(storage.files, task, damage.error.intact_offset)
+        _store_offset(storage.files, task, damage.error.intact_offset)
     except OSError as error:
         raise disk_error(error, f"repairing {task.path}") from error
     return kept
+
+
+def _size_of(files: FileSystem, path: str) -> int:
+    """0 also for a file that is gone."""
+    try:
+        return files.stat(path).size
+    except FileNotFoundError:
+        return 0
 
 
 def _later_segments(files: FileSystem, directory: str, damage: DamagedLogError) -> list[int]:
@@ -95,7 +105,7 @@ def _keep(files: FileSystem, directory: str, damage: DamagedLogError) -> list[st
     """Copy the end of the damaged segment beside it and rename all later ones, last first."""
     kept = []
     suffix = f"{KEPT_SUFFIX}{damage.intact_offset}"
-    if files.stat(damage.path).size > damage.position:
+    if _size_of(files, damage.path) > damage.position:
         kept.append(_copy_from(files, damage.path, damage.position, suffix))
     files.sync_directory(directory)
     for base_offset in reversed(_later_segments(files, directory, damage)):
@@ -140,11 +150,24 @@ def _free_name(files: FileSystem, path: str) -> str:
     return next(name for number in count(2) if not files.exists(name := f"{path}.{number}"))
 
 
-def _store_recovery_point(files: FileSystem, task: OpenTask, offset: int) -> None:
-    path = f"{task.path.rpartition('/')[0]}/{checkpoints.RECOVERY_POINT}"
+def _store_offset(files: FileSystem, task: OpenTask, offset: int) -> None:
+    """The inventory knows the partition no more, and then its recovery point is where it was cut."""
+    directory = task.path.rpartition("/")[0]
+    path = f"{directory}/{checkpoints.RECOVERY_POINT}"
     try:
         offsets = checkpoints.read_offsets(files, path)
     except checkpoints.CorruptCheckpointError:
         offsets = {}
     offsets[task.key.topic, task.key.partition] = offset
-    checkpoints.write_offsets(files, path, offsets)
+    content = checkpoints.render_offsets(offsets)
+    _forget_listing(files, f"{directory}/{INVENTORY}", task, content)
+    write_atomically(files, path, content)
+
+
+def _forget_listing(files: FileSystem, path: str, task: OpenTask, checkpoint: bytes) -> None:
+    key = (task.key.topic, task.key.partition, task.key.topic_id)
+    try:
+        content = inventory.without(read_file(files, path), key, checkpoint)
+    except (FileNotFoundError, CorruptFileError):
+        return  # It says nothing.
+    write_atomically(files, path, content)

@@ -7,12 +7,12 @@ few microseconds a second here.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING
 
 from odradek.host.files import FileSystem
-from odradek.log import checkpoints, partition_files, space
-from odradek.log.errors import disk_error
+from odradek.log import partition_files, space
+from odradek.log.checkpointing import Written
 from odradek.log.health import DirectoryHealth
 from odradek.log.log import Log
 
@@ -29,8 +29,6 @@ SYNC_LOGS_PER_TICK = 32
 SPACE_CHECK_S = 10.0
 RETENTION_LOGS_PER_SLICE = 32
 REMOVALS_PER_CALL = 64
-
-Entries = tuple[tuple[checkpoints.TopicPartition, int], ...]
 
 
 def due_for_sync(dirty: Mapping[Log, float], now: float, limit: int = SYNC_LOGS_PER_TICK) -> list[Log]:
@@ -57,15 +55,8 @@ class Upkeep:
         self._tasks: dict[str, asyncio.Task[object]] = {}
         self._removals: deque[tuple[float, str]] = deque()
         self._next: dict[str, float] = {}
-        self._checkpoint_turns = {name: asyncio.Lock() for name in checkpoints.WRITTEN}
-        """One writer at a time: the timer, deletions and a stop use the same temporary file."""
-        self._written = False
-        """Anything was appended since the high watermarks were last written."""
+        self._checkpointer = manager.checkpointer
         self._low: dict[str, None] = {}
-        self.starts_changed = False
-        self.recovery_points_changed = False
-        self.loaded: dict[str, None] = {}
-        """Log directories whose checkpoints may be written: all of their logs are known."""
 
     def start(self) -> None:
         """Begin to tick."""
@@ -101,7 +92,7 @@ class Upkeep:
         self._timer = self._loop.call_later(TICK_S, self._tick)
         manager, now = self._manager, self._loop.time()
         if manager.dirty:
-            self._written = True
+            self._checkpointer.appended = True
             for log in due_for_sync(manager.dirty, now):
                 manager.flusher.request(log, everything=True)
         for health in manager.healths.values():
@@ -126,19 +117,19 @@ class Upkeep:
             self._begin(name, self._expire_producers())
         elif name == "recovery points":
             self._next[name] = now + settings.log_flush_offset_checkpoint_interval_ms / 1000
-            if self.recovery_points_changed:
+            if self._checkpointer.recovery_points_changed:
                 self._begin(name, self.checkpoint_recovery_points())
         elif name == "start offsets":
             self._next[name] = now + settings.log_flush_start_offset_checkpoint_interval_ms / 1000
-            if self.starts_changed:
+            if self._checkpointer.starts_changed:
                 self._begin(name, self.checkpoint_start_offsets())
         elif name == "high watermarks":
             self._next[name] = now + settings.replica_high_watermark_checkpoint_interval_ms / 1000
-            if self._written:
+            if self._checkpointer.appended:
                 self._begin(name, self.checkpoint_high_watermarks())
         else:
             self._next[name] = now + SPACE_CHECK_S
-            if self._written or self._low:
+            if self._checkpointer.appended or self._low:
                 self._begin(name, self._watch_space())
 
     def _begin(self, name: str, work: Coroutine[None, None, object]) -> None:
@@ -149,44 +140,17 @@ class Upkeep:
         task = self._tasks[name] = self._loop.create_task(work, name=name)
         task.add_done_callback(lambda _: self._tasks.pop(name, None))
 
-    async def checkpoint_recovery_points(self) -> list[str]:
-        """Write what is certainly on stable storage; recovery starts from there. The directories it was written in."""
-        async with self._checkpoint_turns[checkpoints.RECOVERY_POINT]:
-            self.recovery_points_changed = False
-            intact = [log for log in self._manager.logs.values() if log.damage is None]
-            stored = {log: log.recovery_point for log in intact if len(log.snapshot_offsets) > 1}
-            written = await self._checkpoint(checkpoints.RECOVERY_POINT, lambda log: log.recovery_point)
-        for log, recovery_point in stored.items():
-            if directory_of(log) in written and self._manager.get(log.topic_id, log.partition) is log:
-                self._manager.recovery_point_stored(log, recovery_point)
-        return written
+    async def checkpoint_recovery_points(self, *, is_last: bool = False) -> Written:
+        """As `Checkpointer.recovery_points`."""
+        return await self._checkpointer.recovery_points(is_last=is_last)
 
-    async def checkpoint_start_offsets(self) -> list[str]:
-        """Write log start offsets, of logs that have lost their beginning."""
-        async with self._checkpoint_turns[checkpoints.LOG_START_OFFSET]:
-            self.starts_changed = False
-            return await self._checkpoint(checkpoints.LOG_START_OFFSET, _start_offset)
+    async def checkpoint_start_offsets(self) -> Written:
+        """As `Checkpointer.start_offsets`."""
+        return await self._checkpointer.start_offsets()
 
-    async def checkpoint_high_watermarks(self) -> list[str]:
-        """Write how far each partition was committed."""
-        async with self._checkpoint_turns[checkpoints.HIGH_WATERMARK]:
-            self._written = False
-            return await self._checkpoint(checkpoints.HIGH_WATERMARK, self._manager.high_watermark_of)
-
-    async def _checkpoint(self, name: str, offset_of: Callable[[Log], int | None]) -> list[str]:
-        manager = self._manager
-        offsets = {path: dict(manager.kept(path, name)) for path in self.loaded if manager.healths[path].is_up}
-        for log in manager.logs.values():
-            if log.damage is not None:
-                continue  # As it was found: see `kept`.
-            if (wanted := offsets.get(directory_of(log))) is not None and (offset := offset_of(log)) is not None:
-                wanted[log.topic, log.partition] = offset
-        files = tuple((f"{path}/{name}", tuple(entries.items())) for path, entries in offsets.items())
-        errors = await self._loop.run_in_executor(None, write_checkpoints, self._files, files)
-        for path, error in zip(offsets, errors, strict=True):
-            if error is not None:
-                manager.write_failed(manager.healths[path], disk_error(error, f"writing {name} of {path}"))
-        return [path for path, error in zip(offsets, errors, strict=True) if error is None]
+    async def checkpoint_high_watermarks(self) -> Written:
+        """As `Checkpointer.high_watermarks`."""
+        return await self._checkpointer.high_watermarks()
 
     async def _retain(self) -> None:
         """Delete what retention.ms and retention.bytes let go, a slice of logs per turn of the loop."""
@@ -241,24 +205,6 @@ class Upkeep:
                 self._low.pop(health.path, None)
 
 
-def directory_of(log: Log) -> str:
-    """The log directory (of `log.dirs`) in which the log's own directory is."""
-    return log.directory.rpartition("/")[0]
-
-
-def write_checkpoints(files: FileSystem, contents: tuple[tuple[str, Entries], ...]) -> list[OSError | None]:
-    """Write each (path, entries); for each None, or its error. Runs in the executor."""
-    errors: list[OSError | None] = []
-    for path, entries in contents:
-        try:
-            checkpoints.write_offsets(files, path, dict(entries))
-        except OSError as error:
-            errors.append(error)
-        else:
-            errors.append(None)
-    return errors
-
-
 def remove_all(files: FileSystem, paths: tuple[str, ...]) -> list[tuple[str, OSError]]:
     """Remove directories; those that could not be, with the reason. Runs in the executor."""
     failed = []
@@ -276,8 +222,3 @@ def is_low(files: FileSystem, path: str, reserve_bytes: int) -> bool:
         return space.is_low(files.space(path), reserve_bytes)
     except OSError:
         return False
-
-
-def _start_offset(log: Log) -> int | None:
-    """Also when the first segment begins there: the removal of those before it may not be durable yet."""
-    return log.log_start_offset or None

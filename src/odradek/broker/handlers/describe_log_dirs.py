@@ -14,7 +14,7 @@ from odradek.broker.call import Call
 from odradek.host import FileSystem
 from odradek.host.files import SpaceStat
 from odradek.log.log import Log
-from odradek.log.upkeep import directory_of
+from odradek.log.log_state import directory_of
 
 NO_SPACE_KNOWN = SpaceStat(-1, -1)
 
