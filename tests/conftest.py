@@ -1,6 +1,7 @@
 """What tests of several directories share: a real broker process; the list of tests this machine could not run."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -13,6 +14,12 @@ hypothesis.settings.register_profile("fixed", derandomize=True)
 hypothesis.settings.register_profile("random", print_blob=True)
 hypothesis.settings.load_profile("random" if os.environ.get("ODRADEK_RANDOM") else "fixed")
 """A run of the tests draws the same examples each time; the soak draws new ones."""
+
+
+def pytest_configure() -> None:
+    """Ctrl-C ends a process here even where the shell that started the tests in its background ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,1 +1,1 @@
-"""Real clients against a real broker process; every scenario runs through all of them."""
+"""The same scenarios through three real clients against a real process; what a library lacks is in `absent.py`."""

@@ -2,14 +2,17 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from odradek.testing import BrokerProcess
-from tests.clients.aio import Aiokafka, LoopThread
+from tests.clients.absent import LIBRARIES
+from tests.clients.aio import Aiokafka
 from tests.clients.kafkapython import KafkaPython
 from tests.clients.librdkafka import Librdkafka
+from tests.clients.loop_thread import LoopThread
 from tests.clients.vocabulary import Client
 
 SETTINGS = {"group.initial.rebalance.delay.ms": "200", "group.min.session.timeout.ms": "1000"}
@@ -22,15 +25,24 @@ def bootstrap() -> Iterator[str]:
         yield broker.bootstrap
 
 
-@pytest.fixture(scope="session")
-def clients(bootstrap: str) -> Iterator[dict[str, Client]]:
+@contextmanager
+def all_clients(bootstrap: str) -> Iterator[dict[str, Client]]:
+    """By name."""
     loop = LoopThread()
     found: list[Client] = [Librdkafka(bootstrap), KafkaPython(bootstrap), Aiokafka(bootstrap, loop)]
-    yield {client.name: client for client in found}
-    loop.close()
+    try:
+        yield {client.name: client for client in found}
+    finally:
+        loop.close()
 
 
-@pytest.fixture(params=["confluent-kafka", "kafka-python", "aiokafka"])
+@pytest.fixture(scope="session")
+def clients(bootstrap: str) -> Iterator[dict[str, Client]]:
+    with all_clients(bootstrap) as found:
+        yield found
+
+
+@pytest.fixture(params=LIBRARIES)
 def client(request: pytest.FixtureRequest, clients: dict[str, Client]) -> Client:
     return clients[request.param]
 

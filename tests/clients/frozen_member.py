@@ -7,9 +7,10 @@ Prints a line once it owns every partition, then polls until it is ended.
 
 import sys
 
-from tests.clients.aio import Aiokafka, LoopThread
+from tests.clients.aio import Aiokafka
 from tests.clients.kafkapython import KafkaPython
 from tests.clients.librdkafka import Librdkafka
+from tests.clients.loop_thread import LoopThread
 from tests.clients.vocabulary import Client, Membership
 
 

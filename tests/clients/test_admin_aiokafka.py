@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, Records
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidPartitionsError
 
-from tests.clients.aio import LoopThread
+from tests.clients.loop_thread import LoopThread
 from tests.clients.vocabulary import Client, Membership, Sent
 
 NO_ERROR, INVALID_CONFIG = 0, 40

@@ -42,6 +42,7 @@ def configs(admin: Any, kind: str, name: str, *, modified: bool = True) -> dict[
 def test_a_topic_is_made_described_and_deleted(admin: Any, new_name: Callable[[], str]) -> None:
     topic = new_name()
     admin.create_topics({topic: {"num_partitions": 3, "replication_factor": 1, "configs": {"retention.ms": "1234"}}})
+    admin.wait_for_topics([topic])
     (description,) = admin.describe_topics([topic])
     assert [partition["partition_index"] for partition in description["partitions"]] == [0, 1, 2]
     assert configs(admin, "TOPIC", topic) == {"retention.ms": "1234"}

@@ -179,6 +179,13 @@ def test_groups_are_listed_and_described(admin: AdminClient, member: tuple[str, 
     assert len(description.authorized_operations) > 0
 
 
+def test_groups_are_listed_the_older_way(admin: AdminClient, member: tuple[str, str]) -> None:
+    _, group = member
+    with pytest.deprecated_call():
+        (found,) = cast(list[Any], admin.list_groups(group, timeout=DEADLINE_S))
+    assert (found.id, found.state, found.protocol, len(found.members)) == (group, "Stable", "range", 1)
+
+
 def test_a_groups_offsets_are_listed(admin: AdminClient, member: tuple[str, str]) -> None:
     topic, group = member
     assert committed(admin, group) == {(topic, 0): 2, (topic, 1): 2}

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import permutations
 
 import pytest
 
+from tests.clients.absent import libraries_with
 from tests.clients.vocabulary import Client, Member, Membership, Received, Sent
 
 DEADLINE_S = 60.0
@@ -114,11 +116,11 @@ def test_a_static_member_that_restarts_keeps_its_partitions(
             assert stays.assignment() == others
 
 
-@pytest.mark.parametrize("name", ["confluent-kafka", "kafka-python"])
+@pytest.mark.parametrize("client", libraries_with("cooperative assignor"), indirect=True)
 def test_a_cooperative_rebalance_leaves_kept_partitions_running(
-    clients: dict[str, Client], new_topic: Callable[..., str], new_group: Callable[[], str], name: str
+    client: Client, new_topic: Callable[..., str], new_group: Callable[[], str]
 ) -> None:
-    client, topic, group = clients[name], new_topic(PARTITIONS), new_group()
+    topic, group = new_topic(PARTITIONS), new_group()
     first = client.join(Membership(group, (topic,), "cooperative"))
     with closing(first):
         poll_until([first], lambda _: len(first.assignment()) == PARTITIONS)
@@ -133,6 +135,22 @@ def test_a_cooperative_rebalance_leaves_kept_partitions_running(
             poll_until([first, second], settled)
             assert min(kept_at_least) >= PARTITIONS // 2
             fill(client, topic, 60)
+            seen = poll_until([first, second], lambda records: len(records) >= 60)
+    assert sorted(int(record.value or b"") for record in seen) == list(range(60))
+
+
+@pytest.mark.parametrize("order", [*permutations(libraries_with("cooperative assignor"))], ids=" leads ".join)
+def test_libraries_share_one_cooperative_group(
+    clients: dict[str, Client], new_topic: Callable[..., str], new_group: Callable[[], str], order: tuple[str, ...]
+) -> None:
+    topic, group = new_topic(PARTITIONS), new_group()
+    first = clients[order[0]].join(Membership(group, (topic,), "cooperative"))
+    with closing(first):
+        poll_until([first], lambda _: len(first.assignment()) == PARTITIONS)
+        second = clients[order[1]].join(Membership(group, (topic,), "cooperative"))
+        with closing(second):
+            poll_until([first, second], share_evenly([first, second]))
+            fill(clients["confluent-kafka"], topic, 60)
             seen = poll_until([first, second], lambda records: len(records) >= 60)
     assert sorted(int(record.value or b"") for record in seen) == list(range(60))
 

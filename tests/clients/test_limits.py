@@ -1,23 +1,28 @@
 """Sizes, many partitions, topics that make themselves, and a broker that restarts below a producer."""
 
+import gc
+import warnings
 from collections.abc import Callable, Iterator
 from threading import Thread
-from typing import Any
 
 import confluent_kafka
 import pytest
 from aiokafka import AIOKafkaProducer
+from confluent_kafka.admin import AdminClient
 from kafka import KafkaProducer
 from kafka import errors as kafka_errors
 
 from odradek.testing import BrokerProcess
-from tests.clients.aio import LoopThread
-from tests.clients.librdkafka import Librdkafka
-from tests.clients.vocabulary import Client, Sent
+from tests.clients.absent import LIBRARIES
+from tests.clients.conftest import all_clients
+from tests.clients.loop_thread import LoopThread
+from tests.clients.test_groups import closing, poll_until
+from tests.clients.vocabulary import Client, Membership, Sent, Writer, Writing
 
 DEADLINE_S = 30
 BATCH_OVERHEAD = 100
 """More than the headers of a batch and of its only record take."""
+POLLS = 5
 
 
 def test_the_largest_message_goes_through(client: Client, new_topic: Callable[..., str]) -> None:
@@ -48,19 +53,26 @@ def test_producing_makes_a_topic(client: Client, new_name: Callable[[], str]) ->
     assert [record.value for record in client.read(topic, 0, count=1)] == [b"first"]
 
 
-def test_a_header_without_a_value_keeps_having_none(bootstrap: str, new_topic: Callable[..., str]) -> None:
-    topic = new_topic()
-    producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap})
-    producer.produce(topic, b"x", headers=[("none", None), ("empty", b"")])
-    assert producer.flush(DEADLINE_S) == 0
-    consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": "reads-headers"})
-    try:
-        consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
-        message = consumer.poll(DEADLINE_S)
-        assert message is not None
-        assert message.headers() == [("none", None), ("empty", b"")]
-    finally:
-        consumer.close()
+MADE_BY_SUBSCRIBING = {"confluent-kafka": False, "kafka-python": True, "aiokafka": True}
+"""librdkafka asks for what it subscribes to without letting a broker make it, whatever its allow.auto.create.topics."""
+
+
+def test_subscribing_makes_a_topic_where_the_library_asks_for_that(
+    client: Client, bootstrap: str, new_name: Callable[[], str], new_group: Callable[[], str]
+) -> None:
+    topic = new_name()
+    member = client.join(Membership(new_group(), (topic,)))
+    with closing(member):
+        for _ in range(POLLS):
+            assert member.poll() == []
+        assert (topic in topics(bootstrap)) == MADE_BY_SUBSCRIBING[client.name]
+        client.produce(topic, [Sent(b"first")])
+        (record,) = poll_until([member], lambda records: len(records) >= 1)
+    assert record.value == b"first"
+
+
+def topics(bootstrap: str) -> set[str]:
+    return set(AdminClient({"bootstrap.servers": bootstrap}).list_topics(timeout=DEADLINE_S).topics)
 
 
 @pytest.fixture
@@ -69,31 +81,37 @@ def own_broker() -> Iterator[BrokerProcess]:
         yield broker
 
 
-def test_an_idempotent_producer_goes_on_over_a_restart(own_broker: BrokerProcess) -> None:
-    producer = confluent_kafka.Producer(
-        {"bootstrap.servers": own_broker.bootstrap, "enable.idempotence": True, "linger.ms": 1}
-    )
-    errors: list[Any] = []
+@pytest.fixture
+def own_clients(own_broker: BrokerProcess) -> Iterator[dict[str, Client]]:
+    with all_clients(own_broker.bootstrap) as clients:
+        yield clients
+    with warnings.catch_warnings():  # kafka-python leaves sockets of refused connections to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
-    def report(error: Any, _: Any) -> None:
-        if error is not None:
-            errors.append(error)
 
-    def write(numbers: range) -> None:
-        for number in numbers:
-            producer.produce("numbers", b"%d" % number, on_delivery=report)
-            producer.poll(0)
-
-    write(range(1000))
-    assert producer.flush(DEADLINE_S) == 0
-    restart = Thread(target=own_broker.restart)
-    restart.start()
-    write(range(1000, 3000))
-    restart.join()
-    assert producer.flush(DEADLINE_S) == 0
-    assert errors == []
-    records = Librdkafka(own_broker.bootstrap).read("numbers", 0, count=3000)
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_an_idempotent_producer_goes_on_over_a_restart(
+    own_broker: BrokerProcess, own_clients: dict[str, Client], name: str
+) -> None:
+    writer = own_clients[name].writer(Writing(idempotent=True))
+    try:
+        assert len(write(writer, range(1000))) == 1000
+        restart = Thread(target=own_broker.restart)
+        restart.start()
+        offsets = write(writer, range(1000, 3000))
+        restart.join()
+        assert offsets == list(range(1000, 3000))
+    finally:
+        writer.close()
+    records = own_clients[name].read("numbers", 0, count=3000)
     assert [int(record.value or b"") for record in records] == list(range(3000))
+
+
+def write(writer: Writer, numbers: range) -> list[int]:
+    for number in numbers:
+        writer.send("numbers", Sent(b"%d" % number))
+    return writer.flush()
 
 
 def init_librdkafka(bootstrap: str) -> None:

@@ -5,16 +5,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import confluent_kafka
-from kafka import KafkaConsumer
+import pytest
 
-from tests.clients.test_groups import PARTITIONS, closing, poll_until
-from tests.clients.vocabulary import Client, Membership
-
-DEADLINE_S = 30
-POLLS_MAX = 300
+from tests.clients.absent import libraries_with
+from tests.clients.polling import error_of
+from tests.clients.test_groups import PARTITIONS, closing, poll_until, share_evenly
+from tests.clients.vocabulary import Client, Fenced, Membership, Sent
 
 
 @contextmanager
@@ -42,74 +39,35 @@ def test_a_silent_member_loses_its_partitions(
             poll_until([heir], lambda _: heir.assignment() == set(range(PARTITIONS)))
 
 
-def error_of(consumer: Any) -> Any:
-    """The first error that polling brings."""
-    for _ in range(POLLS_MAX):
-        message = consumer.poll(0.1)
-        if message is not None and message.error() is not None:
-            return message.error()
-    raise AssertionError("no error came")
-
-
-def librdkafka(bootstrap: str, group: str, topic: str, **more: str | int) -> Any:
-    """A consumer that owns the topic."""
-    settings = {key.replace("_", "."): value for key, value in more.items()}
-    consumer = confluent_kafka.Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": group, "heartbeat.interval.ms": 300, **settings}
-    )
-    consumer.subscribe([topic])
-    for _ in range(POLLS_MAX):
-        if consumer.assignment():
-            return consumer
-        consumer.poll(0.1)
-    raise AssertionError("nothing was assigned")
-
-
+@pytest.mark.parametrize("client", libraries_with("fencing"), indirect=True)
 def test_a_static_member_that_meets_its_double_is_fenced(
-    bootstrap: str, new_topic: Callable[..., str], new_group: Callable[[], str]
+    client: Client, new_topic: Callable[..., str], new_group: Callable[[], str]
 ) -> None:
-    topic, group = new_topic(), new_group()
-    first = librdkafka(bootstrap, group, topic, group_instance_id="one")
-    second = librdkafka(bootstrap, group, topic, group_instance_id="one")
-    try:
-        error = error_of(first)
-        assert error.code() in (confluent_kafka.KafkaError._FATAL, confluent_kafka.KafkaError.FENCED_INSTANCE_ID)
-        assert "fenced" in error.str().lower()
-        assert len(second.assignment()) == 1
-    finally:
-        first.close()
-        second.close()
+    """It hears so when it polls or commits, as its library goes."""
+    topic, group = new_topic(PARTITIONS), new_group()
+    client.produce(topic, [Sent(b"x")])
+    first = client.join(Membership(group, (topic,), instance_id="one"))
+    with closing(first):
+        poll_until([first], lambda seen: len(seen) == 1)
+        second = client.join(Membership(group, (topic,), instance_id="one"))
+        with closing(second):
+            poll_until([second], lambda _: second.assignment() == set(range(PARTITIONS)))
+
+            def poll_and_commit() -> None:
+                first.poll()
+                first.commit()
+
+            error_of(poll_and_commit, Fenced)
+            client.produce(topic, [Sent(b"for the second")])
+            poll_until([second], lambda seen: b"for the second" in [record.value for record in seen])
 
 
 def test_a_member_that_stops_polling_leaves(
-    bootstrap: str, clients: dict[str, Client], new_topic: Callable[..., str], new_group: Callable[[], str]
+    client: Client, new_topic: Callable[..., str], new_group: Callable[[], str]
 ) -> None:
     topic, group = new_topic(PARTITIONS), new_group()
-    lazy = librdkafka(
-        bootstrap, group, topic, max_poll_interval_ms=2000, session_timeout_ms=2000, auto_offset_reset="earliest"
-    )
-    heir = clients["kafka-python"].join(Membership(group, (topic,), "range"))
-    try:
-        with closing(heir):
-            poll_until([heir], lambda _: heir.assignment() == set(range(PARTITIONS)))
-        assert error_of(lazy).code() == confluent_kafka.KafkaError._MAX_POLL_EXCEEDED
-    finally:
-        lazy.close()
-
-
-def test_a_kafka_python_member_that_stops_polling_leaves(
-    bootstrap: str, clients: dict[str, Client], new_topic: Callable[..., str], new_group: Callable[[], str]
-) -> None:
-    topic, group = new_topic(PARTITIONS), new_group()
-    lazy = KafkaConsumer(
-        topic, bootstrap_servers=bootstrap, group_id=group, max_poll_interval_ms=2000, session_timeout_ms=2000,
-        heartbeat_interval_ms=300, enable_auto_commit=False,
-    )  # fmt: skip
-    while not lazy.assignment():
-        lazy.poll(100)
-    heir = clients["confluent-kafka"].join(Membership(group, (topic,)))
-    try:
-        with closing(heir):
-            poll_until([heir], lambda _: heir.assignment() == set(range(PARTITIONS)))
-    finally:
-        lazy.close(autocommit=False)
+    lazy = client.join(Membership(group, (topic,), max_poll_interval_ms=2000, session_timeout_ms=2000))
+    heir = client.join(Membership(group, (topic,)))
+    with closing(lazy, heir):
+        poll_until([lazy, heir], share_evenly([lazy, heir]))
+        poll_until([heir], lambda _: heir.assignment() == set(range(PARTITIONS)))

@@ -1,242 +1,143 @@
-"""Where a consumer is, was and may go: positions, seeking, pausing, patterns, offsets that are gone."""
+"""Where a consumer is, was and may go: positions, seeking, pausing, times, patterns, offsets that are gone."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import confluent_kafka
 import pytest
-from aiokafka import AIOKafkaConsumer
-from aiokafka import TopicPartition as AioPartition
 from confluent_kafka.admin import AdminClient
-from kafka import KafkaConsumer
-from kafka import TopicPartition as PythonPartition
 
-from tests.clients.aio import LoopThread
-from tests.clients.vocabulary import Client, Sent
+from tests.clients.polling import error_of, poll_until_it_stands_at, take
+from tests.clients.vocabulary import Client, Membership, OffsetIsGone, Reader, Reading, Received, Sent
 
 DEADLINE_S = 30
 POLLS_MAX = 150
+FIRST_KEPT, END = 4, 10
+START_MS = 1_600_000_000_000
 
 
 @pytest.fixture
 def numbers(clients: dict[str, Client], new_topic: Callable[..., str]) -> str:
-    """A topic with the records 0 to 9 in its only partition."""
+    """A topic with the records 0 to 9 in its only partition, a second apart."""
     topic = new_topic()
-    clients["confluent-kafka"].produce(topic, [Sent(b"%d" % number) for number in range(10)])
+    records = [Sent(b"%d" % number, timestamp_ms=START_MS + number * 1000) for number in range(END)]
+    clients["confluent-kafka"].produce(topic, records)
     return topic
 
 
-def take(poll: Callable[[], list[bytes]], count: int) -> list[bytes]:
-    """At least so many values."""
-    values: list[bytes] = []
-    for _ in range(POLLS_MAX):
-        values += poll()
-        if len(values) >= count:
-            return values
-    raise AssertionError(f"got {values}")
+@pytest.fixture
+def shortened(bootstrap: str, numbers: str) -> str:
+    """The same topic without its first records."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    (future,) = admin.delete_records([confluent_kafka.TopicPartition(numbers, 0, FIRST_KEPT)]).values()
+    future.result(DEADLINE_S)
+    return numbers
 
 
 @pytest.fixture
-def librdkafka(bootstrap: str, new_group: Callable[[], str]) -> Iterator[Callable[..., Any]]:
-    """Makes consumers that are closed in the end."""
-    opened: list[Any] = []
+def open_reader(client: Client) -> Iterator[Callable[[Reading], Reader]]:
+    """Opens readers that are closed in the end."""
+    opened: list[Reader] = []
 
-    def consumer(**more: str | bool) -> Any:
-        settings = {key.replace("_", "."): value for key, value in more.items()}
-        base = {"bootstrap.servers": bootstrap, "group.id": new_group(), "enable.auto.commit": False}
-        opened.append(confluent_kafka.Consumer({**base, **settings}))
+    def reader(reading: Reading) -> Reader:
+        opened.append(client.reader(reading))
         return opened[-1]
 
-    yield consumer
+    yield reader
     for each in opened:
         each.close()
 
 
-def values_of(consumer: Any) -> list[bytes]:
-    return [message.value() for message in consumer.consume(1, 0.2) if message.error() is None]
+def values(records: list[Received]) -> list[bytes | None]:
+    return [record.value for record in records]
 
 
-def test_librdkafka_knows_and_changes_its_position(numbers: str, librdkafka: Callable[..., Any]) -> None:
-    consumer, here = librdkafka(), confluent_kafka.TopicPartition(numbers, 0)
-    consumer.assign([confluent_kafka.TopicPartition(numbers, 0, 3)])
-    assert take(lambda: values_of(consumer), 2) == [b"3", b"4"]
-    assert consumer.position([here])[0].offset == 5
-    assert consumer.get_watermark_offsets(here, timeout=DEADLINE_S) == (0, 10)
-    consumer.commit(asynchronous=False)
-    assert consumer.committed([here], timeout=DEADLINE_S)[0].offset == 5
-    consumer.seek(confluent_kafka.TopicPartition(numbers, 0, 8))
-    assert take(lambda: values_of(consumer), 2) == [b"8", b"9"]
+def test_a_consumer_knows_its_position(open_reader: Callable[[Reading], Reader], numbers: str) -> None:
+    reader = open_reader(Reading(numbers, offset=3))
+    assert values(take(reader, 2)) == [b"3", b"4"]
+    assert reader.position() == 5
+    assert reader.bounds() == (0, END)
 
 
-def test_librdkafka_reads_nothing_while_it_pauses(numbers: str, librdkafka: Callable[..., Any]) -> None:
-    consumer, here = librdkafka(), confluent_kafka.TopicPartition(numbers, 0)
-    consumer.assign([confluent_kafka.TopicPartition(numbers, 0, 0)])
-    assert take(lambda: values_of(consumer), 1) == [b"0"]
-    consumer.pause([here])
-    assert values_of(consumer) == []
-    consumer.resume([here])
-    assert take(lambda: values_of(consumer), 9) == [b"%d" % number for number in range(1, 10)]
-
-
-@pytest.mark.parametrize(("reset", "expected"), [("earliest", b"4"), ("latest", b"new")])
-def test_librdkafka_goes_where_it_is_told_when_its_offset_is_gone(
-    bootstrap: str,
-    clients: dict[str, Client],
-    numbers: str,
-    librdkafka: Callable[..., Any],
-    reset: str,
-    expected: bytes,
+def test_a_consumer_keeps_its_position_in_a_group(
+    open_reader: Callable[[Reading], Reader], numbers: str, new_group: Callable[[], str]
 ) -> None:
-    delete_before(bootstrap, numbers, 4)
-    consumer = librdkafka(auto_offset_reset=reset, enable_partition_eof=True)
-    consumer.assign([confluent_kafka.TopicPartition(numbers, 0, 1)])
-    if reset == "latest":
-        until_the_end(consumer)
-        clients["kafka-python"].produce(numbers, [Sent(b"new")])
-    assert take(lambda: values_of(consumer), 1) == [expected]
+    reader = open_reader(Reading(numbers, offset=3, group=new_group()))
+    assert reader.committed() is None
+    take(reader, 2)
+    reader.commit()
+    assert reader.committed() == 5
 
 
-def until_the_end(consumer: Any) -> None:
-    for _ in range(POLLS_MAX):
-        message = consumer.poll(0.2)
-        if message is not None and message.error() is not None:
-            assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF
-            return
-    raise AssertionError("the end did not come")
+def test_a_consumer_goes_where_it_is_told(open_reader: Callable[[Reading], Reader], numbers: str) -> None:
+    reader = open_reader(Reading(numbers, offset=3))
+    take(reader, 1)
+    reader.seek(8)
+    assert values(take(reader, 2)) == [b"8", b"9"]
+    reader.seek_to_beginning()
+    assert values(take(reader, 1)) == [b"0"]
+    reader.seek_to_end()
+    assert reader.position() == END
 
 
-def delete_before(bootstrap: str, topic: str, offset: int) -> None:
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    (future,) = admin.delete_records([confluent_kafka.TopicPartition(topic, 0, offset)]).values()
-    future.result(DEADLINE_S)
+def test_a_consumer_reads_nothing_while_it_pauses(open_reader: Callable[[Reading], Reader], numbers: str) -> None:
+    reader = open_reader(Reading(numbers, offset=0))
+    take(reader, 1)
+    reader.pause()
+    assert reader.poll() == []
+    reader.resume()
+    assert values(take(reader, 9)) == [b"%d" % number for number in range(1, END)]
 
 
-def test_librdkafka_subscribes_to_a_pattern(numbers: str, librdkafka: Callable[..., Any]) -> None:
-    consumer = librdkafka(auto_offset_reset="earliest")
-    consumer.subscribe([f"^{numbers}$"])
-    assert take(lambda: values_of(consumer), 10) == [b"%d" % number for number in range(10)]
-
-
-def python_values(consumer: Any) -> list[bytes]:
-    return [record.value for records in consumer.poll(200, max_records=1).values() for record in records]
-
-
-def test_kafka_python_knows_and_changes_its_position(
-    bootstrap: str, numbers: str, new_group: Callable[[], str]
-) -> None:
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=new_group(), enable_auto_commit=False)
-    here = PythonPartition(numbers, 0)
-    try:
-        consumer.assign([here])
-        consumer.seek(here, 3)
-        assert take(lambda: python_values(consumer), 2) == [b"3", b"4"]
-        assert consumer.position(here) == 5
-        assert (consumer.beginning_offsets([here]), consumer.end_offsets([here])) == ({here: 0}, {here: 10})
-        consumer.commit()
-        assert consumer.committed(here) == 5
-        consumer.pause(here)
-        assert python_values(consumer) == []
-        consumer.resume(here)
-        consumer.seek_to_beginning(here)
-        assert take(lambda: python_values(consumer), 1) == [b"0"]
-        consumer.seek_to_end(here)
-        assert consumer.position(here) == 10
-    finally:
-        consumer.close(autocommit=False)
-
-
-def test_kafka_python_goes_to_the_beginning_when_its_offset_is_gone(bootstrap: str, numbers: str) -> None:
-    delete_before(bootstrap, numbers, 4)
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
-    try:
-        consumer.assign([PythonPartition(numbers, 0)])
-        consumer.seek(PythonPartition(numbers, 0), 1)
-        assert take(lambda: python_values(consumer), 1) == [b"4"]
-    finally:
-        consumer.close()
-
-
-def test_kafka_python_subscribes_to_a_pattern(bootstrap: str, numbers: str, new_group: Callable[[], str]) -> None:
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=new_group(), auto_offset_reset="earliest", enable_auto_commit=False
-    )
-    try:
-        consumer.subscribe(pattern=f"^{numbers}$")
-        assert take(lambda: python_values(consumer), 10) == [b"%d" % number for number in range(10)]
-    finally:
-        consumer.close(autocommit=False)
-
-
-async def aio_values(consumer: Any, count: int) -> list[bytes]:
-    return [(await consumer.getone()).value for _ in range(count)]
-
-
-@pytest.fixture
-def loop() -> Iterator[LoopThread]:
-    thread = LoopThread()
-    yield thread
-    thread.close()
-
-
-def test_aiokafka_knows_and_changes_its_position(
-    bootstrap: str, numbers: str, new_group: Callable[[], str], loop: LoopThread
-) -> None:
-    here = AioPartition(numbers, 0)
-
-    async def script() -> None:
-        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=new_group(), enable_auto_commit=False)
-        await consumer.start()
-        try:
-            consumer.assign([here])
-            consumer.seek(here, 3)
-            assert await aio_values(consumer, 2) == [b"3", b"4"]
-            assert await consumer.position(here) == 5
-            assert await consumer.beginning_offsets([here]) == {here: 0}
-            assert await consumer.end_offsets([here]) == {here: 10}
-            await consumer.commit()
-            assert await consumer.committed(here) == 5
-            consumer.pause(here)
-            assert await consumer.getmany(here, timeout_ms=200) == {}
-            consumer.resume(here)
-            await consumer.seek_to_beginning(here)
-            assert await aio_values(consumer, 1) == [b"0"]
-        finally:
-            await consumer.stop()
-
-    loop.run(script())
+def test_a_consumer_begins_at_a_time(client: Client, open_reader: Callable[[Reading], Reader], numbers: str) -> None:
+    offset = client.offset_for_time(numbers, 0, START_MS + 6500)
+    assert offset == 7
+    assert values(take(open_reader(Reading(numbers, offset)), 3)) == [b"7", b"8", b"9"]
 
 
 @pytest.mark.parametrize("isolation", ["read_committed", "read_uncommitted"])
-def test_aiokafka_goes_to_the_beginning_when_its_offset_is_gone(
-    bootstrap: str, numbers: str, loop: LoopThread, isolation: str
+@pytest.mark.parametrize("missing", [1, 11], ids=["before the first", "after the last"])
+def test_a_consumer_goes_to_the_first_record_when_its_offset_does_not_exist(
+    open_reader: Callable[[Reading], Reader], shortened: str, missing: int, isolation: str
 ) -> None:
-    delete_before(bootstrap, numbers, 4)
-
-    async def script() -> None:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level=isolation
-        )
-        await consumer.start()
-        try:
-            consumer.assign([AioPartition(numbers, 0)])
-            consumer.seek(AioPartition(numbers, 0), 1)
-            assert await aio_values(consumer, 2) == [b"4", b"5"]
-        finally:
-            await consumer.stop()
-
-    loop.run(script())
+    reader = open_reader(Reading(shortened, missing, reset="earliest", isolation=isolation))
+    assert values(take(reader, 2)) == [b"4", b"5"]
 
 
-def test_aiokafka_subscribes_to_a_pattern(
-    bootstrap: str, numbers: str, new_group: Callable[[], str], loop: LoopThread
+@pytest.mark.parametrize("missing", [1, 11], ids=["before the first", "after the last"])
+def test_a_consumer_goes_to_the_end_when_its_offset_does_not_exist(
+    client: Client, open_reader: Callable[[Reading], Reader], shortened: str, missing: int
 ) -> None:
-    async def script() -> None:
-        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=new_group(), auto_offset_reset="earliest")
-        consumer.subscribe(pattern=f"^{numbers}$")
-        await consumer.start()
-        try:
-            assert await aio_values(consumer, 10) == [b"%d" % number for number in range(10)]
-        finally:
-            await consumer.stop()
+    reader = open_reader(Reading(shortened, missing, reset="latest"))
+    poll_until_it_stands_at(reader, END)
+    client.produce(shortened, [Sent(b"new")])
+    assert values(take(reader, 1)) == [b"new"]
 
-    loop.run(script())
+
+@pytest.mark.parametrize("missing", [1, 11], ids=["before the first", "after the last"])
+def test_a_consumer_that_must_not_choose_is_told_that_its_offset_does_not_exist(
+    open_reader: Callable[[Reading], Reader], shortened: str, missing: int
+) -> None:
+    reader = open_reader(Reading(shortened, missing, reset="none"))
+    error_of(reader.poll, OffsetIsGone)
+
+
+def test_a_consumer_at_the_end_waits_there(
+    client: Client, open_reader: Callable[[Reading], Reader], numbers: str
+) -> None:
+    reader = open_reader(Reading(numbers, offset=END, reset="none"))
+    assert reader.poll() == []
+    client.produce(numbers, [Sent(b"new")])
+    assert values(take(reader, 1)) == [b"new"]
+
+
+def test_a_member_subscribes_to_a_pattern(client: Client, numbers: str, new_group: Callable[[], str]) -> None:
+    member = client.join(Membership(new_group(), pattern=f"^{numbers}$"))
+    try:
+        seen: list[Received] = []
+        for _ in range(POLLS_MAX):
+            seen += member.poll()
+            if len(seen) >= END:
+                break
+        assert values(seen) == [b"%d" % number for number in range(END)]
+    finally:
+        member.close()

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.clients.vocabulary import Client, Received, Sent
+from tests.clients.absent import libraries_with
+from tests.clients.vocabulary import Client, Headers, Received, Sent, Writing
+from tests.clients.writers import write_all
 
 RECORDS = [
     Sent(b"plain"),
@@ -18,7 +20,7 @@ RECORDS = [
 COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
-def content(record: Sent | Received) -> tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]:
+def content(record: Sent | Received) -> tuple[bytes | None, bytes | None, Headers]:
     return record.key, record.value, record.headers
 
 
@@ -56,6 +58,53 @@ def test_a_topic_that_names_a_compression_recompresses_what_it_is_sent(
         client.produce(topic, RECORDS, compression=compression)
     records = client.read(topic, 0, count=len(RECORDS) * len(COMPRESSIONS))
     assert [content(record) for record in records] == [content(record) for record in RECORDS] * len(COMPRESSIONS)
+
+
+@pytest.mark.parametrize("client", libraries_with("record without key and value"), indirect=True)
+def test_every_client_reads_a_record_of_nothing(
+    client: Client, clients: dict[str, Client], new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic()
+    client.produce(topic, [Sent(None), Sent(b"after")])
+    for reader in clients.values():
+        records = reader.read(topic, 0, count=2)
+        assert [content(record) for record in records] == [(None, None, ()), (None, b"after", ())]
+
+
+@pytest.mark.parametrize("client", libraries_with("header without a value"), indirect=True)
+def test_every_client_reads_a_header_without_a_value(
+    client: Client, clients: dict[str, Client], new_topic: Callable[..., str]
+) -> None:
+    topic, headers = new_topic(), (("none", None), ("empty", b""))
+    client.produce(topic, [Sent(b"x", headers=headers)])
+    for reader in clients.values():
+        (record,) = reader.read(topic, 0, count=1)
+        assert record.headers == headers
+
+
+LEVELS = [("gzip", 1), ("gzip", 9), ("lz4", 1), ("lz4", 12), ("zstd", 1), ("zstd", 12)]
+
+
+@pytest.mark.parametrize("client", libraries_with("compression level"), indirect=True)
+@pytest.mark.parametrize(("codec", "level"), LEVELS)
+def test_every_client_reads_what_was_compressed_at_some_level(
+    client: Client, clients: dict[str, Client], new_topic: Callable[..., str], codec: str, level: int
+) -> None:
+    topic = new_topic()
+    write_all(client.writer(Writing(codec, level)), topic, RECORDS)
+    for reader in clients.values():
+        records = reader.read(topic, 0, count=len(RECORDS))
+        assert [content(record) for record in records] == [content(record) for record in RECORDS]
+
+
+@pytest.mark.parametrize(("codec", "level"), LEVELS)
+def test_a_topic_recompresses_at_the_level_it_names(
+    client: Client, new_topic: Callable[..., str], codec: str, level: int
+) -> None:
+    topic = new_topic(compression_type=codec, **{f"compression_{codec}_level": str(level)})
+    client.produce(topic, RECORDS, compression="snappy")
+    records = client.read(topic, 0, count=len(RECORDS))
+    assert [content(record) for record in records] == [content(record) for record in RECORDS]
 
 
 def test_an_idempotent_producer_writes_each_record_once_and_in_order(
