@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,14 @@ def serves_over_a_restart(broker: BrokerProcess) -> None:
     assert values(broker.bootstrap, "t") == ["a"]
 
 
+def require_another_user() -> None:
+    """Nobody can be become, and can run this interpreter: not one below a directory that only root may enter."""
+    require_tool("setpriv")
+    tried = subprocess.run([*AS_NOBODY, sys.executable, "-c", "import odradek"], capture_output=True, text=True)
+    if tried.returncode:
+        not_run(f"another user cannot run {sys.executable}: {tried.stderr.strip().splitlines()[-1]}")
+
+
 def require_tool(name: str) -> None:
     require_root()
     if shutil.which(name) is None:
@@ -31,7 +41,7 @@ def require_tool(name: str) -> None:
 
 
 def test_it_runs_as_an_ordinary_user() -> None:
-    require_tool("setpriv")
+    require_another_user()
     with small_disk(128) as disk:
         data = disk.path / "data"
         data.mkdir()
@@ -49,7 +59,7 @@ def test_it_runs_on_a_read_only_root() -> None:
 
 
 def test_a_directory_it_may_not_write_is_named() -> None:
-    require_tool("setpriv")
+    require_another_user()
     with small_disk(16) as disk:
         disk.path.chmod(0o755)
         data: Path = disk.path / "data"
