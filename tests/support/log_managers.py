@@ -10,6 +10,7 @@ from uuid import UUID
 from odradek.config import TopicConfig
 from odradek.host import FileSystem, Host
 from odradek.host.posix import PosixFiles
+from odradek.host.processes import Processes
 from odradek.log.log import Log
 from odradek.log.manager import LogManager
 from odradek.log.partition_files import PartitionKey
@@ -31,9 +32,16 @@ class FixedClock:
         return 0.0
 
 
-def host_of(files: FileSystem | None = None, *, boot_id: str = "boot-1", pid: int = 4711) -> Host:
+def host_of(
+    files: FileSystem | None = None,
+    *,
+    boot_id: str = "boot-1",
+    pid: int = 4711,
+    processes: Processes | None = None,
+) -> Host:
     """A machine with the real file system unless another is given."""
-    return Host(files or PosixFiles(), FixedClock(), random.Random(7), boot_id, "localhost", pid)
+    clock, chance = FixedClock(), random.Random(7)
+    return Host(files or PosixFiles(), clock, chance, boot_id, "localhost", pid, processes=processes)
 
 
 def new_manager(
@@ -41,11 +49,12 @@ def new_manager(
     files: FileSystem | None = None,
     boot_id: str = "boot-1",
     config: TopicConfig | None = None,
+    processes: Processes | None = None,
     **settings: Any,
 ) -> LogManager:
     """Must be called on a running loop; nothing is opened yet."""
     log_settings = LogSettings(tuple(str(path) for path in paths), **{"odradek_disk_reserve_bytes": 4096, **settings})
-    host = host_of(files, boot_id=boot_id)
+    host = host_of(files, boot_id=boot_id, processes=processes)
     return LogManager(host, asyncio.get_running_loop(), log_settings, config or topic_config())
 
 

@@ -19,6 +19,7 @@ from odradek.cluster.records import Endpoint
 from odradek.config import BrokerConfig, Listener, TopicConfig
 from odradek.groups.coordinator import GroupCoordinator
 from odradek.host import Host
+from odradek.log.cleaning.settings import CleanerSettings
 from odradek.log.errors import DirectoryFailedError
 from odradek.log.manager import LogManager
 from odradek.log.settings import LogSettings
@@ -191,4 +192,4 @@ class Broker:
 def log_settings(config: BrokerConfig) -> LogSettings:
     """The part of the configuration that the log manager is made with."""
     values = {key.replace(".", "_"): config.get(key) for key in STORAGE_KEYS}
-    return LogSettings(**values)
+    return LogSettings(cleaner=CleanerSettings.of(config.get), **values)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from odradek.host import Host, SystemClock
 from odradek.host.posix import PosixFiles
+from odradek.host.processes import PosixProcesses
 
 DESCRIPTORS_WANTED = 65_536
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -23,6 +24,7 @@ def real_host() -> Host:
         name=socket.gethostname(),
         pid=os.getpid(),
         descriptors_max=raise_descriptor_limit(),
+        processes=PosixProcesses(),
     )
 
 

@@ -58,6 +58,8 @@ def _cells(option: Option) -> tuple[str, ...]:
 def _default(value: Value) -> str:
     if value is None or value == () or value == "":
         return ""
+    if value == sys.float_info.max:
+        return "no limit (the largest double)"
     names = {INT_MAX: "no limit (2147483647)", LONG_MAX: "no limit (9223372036854775807)"}
     known = names.get(value) if isinstance(value, int) and not isinstance(value, bool) else None
     return known or f"`{render(value)}`"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from odradek.host.clock import Clock
 from odradek.host.files import FileSystem
+from odradek.host.processes import Processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +20,5 @@ class Host:
     pid: int = 0
     descriptors_max: int = 1 << 20
     """File descriptors this process may have open, sockets included."""
+    processes: Processes | None = None
+    """Helper processes; None on a machine that has none: their work is then done in the executor."""

@@ -79,6 +79,11 @@ class Checkpointer:
             self.appended = False
             return await self._write(checkpoints.HIGH_WATERMARK, self._manager.high_watermark_of)
 
+    async def cleaner_offsets(self) -> Written:
+        """Write where the last cleaning of each compacted log ended."""
+        async with self._turns[checkpoints.CLEANER_OFFSET]:
+            return await self._write(checkpoints.CLEANER_OFFSET, _cleaned_offset)
+
     def _inventories(self, *, is_last: bool) -> dict[str, list[str]]:
         """Lines by log directory."""
         known, self._lines = self._lines, {}
@@ -150,6 +155,10 @@ def _write_one(files: FileSystem, wanted: CheckpointFile) -> str:
 
 def _line(log: Log, listing: inventory.Listing) -> str:
     return line_of((log.topic, log.partition, log.topic_id), listing)
+
+
+def _cleaned_offset(log: Log) -> int | None:
+    return log.cleaned_offset if log.cleaned_offset >= 0 else None
 
 
 def _start_offset(log: Log) -> int | None:

@@ -17,7 +17,7 @@ RECOVERY_POINT = "recovery-point-offset-checkpoint"
 LOG_START_OFFSET = "log-start-offset-checkpoint"
 HIGH_WATERMARK = "replication-offset-checkpoint"
 CLEANER_OFFSET = "cleaner-offset-checkpoint"
-WRITTEN = (RECOVERY_POINT, LOG_START_OFFSET, HIGH_WATERMARK)
+WRITTEN = (RECOVERY_POINT, LOG_START_OFFSET, HIGH_WATERMARK, CLEANER_OFFSET)
 
 VERSION = 0
 MAX_OFFSET = 2**63 - 1

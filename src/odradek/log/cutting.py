@@ -31,6 +31,7 @@ def truncate_to(log: "LogState", offset: int) -> int:
     if offset >= log.log_end_offset:
         log.epochs.truncate_from_end(log.log_end_offset)
         return log.log_end_offset
+    complete_swap(log)
     try:
         dropped = [each for each in log.segments[1:] if each.base_offset >= offset]
         drop_segments(log, dropped)
@@ -58,6 +59,7 @@ def lower_recovery_point(log: "LogState", offset: int) -> None:
 
 def truncate_fully_and_start_at(log: "LogState", offset: int, now_ms: int) -> None:
     """As `Log.truncate_fully_and_start_at`."""
+    complete_swap(log)
     try:
         with contextlib.suppress(FileNotFoundError):
             log.storage.files.unlink(f"{log.directory}/{LEADER_EPOCH_FILE}")
@@ -72,6 +74,16 @@ def truncate_fully_and_start_at(log: "LogState", offset: int, now_ms: int) -> No
     forget_snapshots_above(log, -1)
     _move_end(log, offset)
     log.flushed_offset = log.recovery_point = offset
+
+
+def complete_swap(log: "LogState") -> None:
+    """Before the segments change: one that takes others' place has it. Raises DirectoryFailedError."""
+    if log.swap is None:
+        return
+    try:
+        log.swap.complete_now()
+    except OSError as error:
+        raise DirectoryFailedError(f"swapping segments of {log.directory}: {error}") from error
 
 
 def repair(log: "LogState") -> None:
@@ -154,6 +166,7 @@ def _move_end(log: "LogState", end_offset: int) -> None:
     """What follows from a new, lower end."""
     log.log_end_offset = end_offset
     log.log_start_offset = min(log.log_start_offset, end_offset)
+    log.cleaned_offset = min(log.cleaned_offset, end_offset)
     log.flushed_offset = min(log.flushed_offset, end_offset)
     lower_recovery_point(log, end_offset)
     log.durable_base_offset = min(log.durable_base_offset, log.active.base_offset)

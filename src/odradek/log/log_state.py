@@ -21,6 +21,7 @@ from odradek.wire.records import BatchHeader
 
 if TYPE_CHECKING:
     from odradek.config import TopicConfig
+    from odradek.log.cleaning.replacement import Swap
 
 
 def new_segment(storage: LogStorage, directory: str, base_offset: int, config: "TopicConfig", now_ms: int) -> Segment:
@@ -46,8 +47,10 @@ class LogState:
         "_config",
         "_plain",
         "_producers",
+        "_segment_ms",
         "_size_max",
         "active",
+        "cleaned_offset",
         "cut",
         "damage",
         "directory",
@@ -69,6 +72,7 @@ class LogState:
         "snapshot_is_current",
         "snapshot_offsets",
         "storage",
+        "swap",
         "topic",
         "topic_id",
         "unflushed_bytes",
@@ -112,6 +116,10 @@ class LogState:
         """As long as producers are not loaded: no producer has written anything since the newest snapshot."""
         self.generation = 0
         """Counts changes of what was already written: truncation, deletion, replaced segments."""
+        self.cleaned_offset = -1
+        """Below it compaction has left one record of each key; -1 when it was never here."""
+        self.swap: Swap | None = None
+        """A compacted segment is taking the place of others: nothing else may touch the closed segments meanwhile."""
         self.damage: DamagedLogError | None = None
         """Set for a log that is read-only because of damage below its recovery point."""
         self.dirty = False
@@ -135,6 +143,9 @@ class LogState:
         self._size_max = min(config.max_message_bytes, config.segment_bytes)
         self._before_max_ms = config.message_timestamp_before_max_ms
         self._after_max_ms = config.message_timestamp_after_max_ms
+        self._segment_ms = config.segment_ms
+        if "compact" in config.cleanup_policy:  # The active segment is never compacted.
+            self._segment_ms = min(config.segment_ms, config.max_compaction_lag_ms)
         self._plain = (
             config.message_timestamp_type != validation.LOG_APPEND_TIME
             and config.compression_type == PRODUCER
@@ -164,7 +175,7 @@ class LogState:
             self._prepare(segment)
         if segment.size and (
             segment.size + size > config.segment_bytes
-            or segment.waited_for_roll_ms(now_ms, timestamp_ms) > config.segment_ms - segment.jitter_ms
+            or segment.waited_for_roll_ms(now_ms, timestamp_ms) > self._segment_ms - segment.jitter_ms
             or segment.is_index_full(config.segment_index_bytes)
         ):
             return self.roll(now_ms)

@@ -21,6 +21,7 @@ from odradek.config import TopicConfig
 from odradek.host import Host
 from odradek.log.checkpointing import Checkpointer
 from odradek.log.checkpoints import RECOVERY_POINT, Offsets
+from odradek.log.cleaning.cleaner import LogCleaner
 from odradek.log.descriptors import Descriptors
 from odradek.log.errors import DirectoryFailedError, LogError
 from odradek.log.flusher import Flusher
@@ -51,6 +52,9 @@ class LogOwner(Protocol):
 
     @property
     def high_watermark(self) -> int: ...
+
+    @property
+    def last_stable_offset(self) -> int: ...
 
     def flushed(self) -> None:
         """`log.flushed_offset` has moved."""
@@ -90,6 +94,7 @@ class LogManager(LogDirectories):
         self.flusher = Flusher(host.files, loop, self._flushed, self._flush_failed)
         self.checkpointer = Checkpointer(self)
         self.upkeep = Upkeep(self)
+        self.cleaner = LogCleaner(self, settings.cleaner)
         self._writeback = Writeback(self)
         self.descriptors.on_pressure = self._flush_oldest
         self._flushed_oldest = float("-inf")
@@ -130,13 +135,17 @@ class LogManager(LogDirectories):
     def start(self) -> None:
         """Begin upkeep; appends may come."""
         self.upkeep.start()
+        self.cleaner.start()
 
     async def stop(self, broker_epoch: int = -1) -> None:
         """Sync everything, write the checkpoints and the clean-stop markers, release the directories."""
+        await self.cleaner.stop()
         await self.upkeep.stop()
         await self._sync_everything()
         written = await self.upkeep.checkpoint_recovery_points(is_last=True)
         starts_written = await self.upkeep.checkpoint_start_offsets()
+        if any(log.cleaned_offset >= 0 for log in self.logs.values()):
+            await self.upkeep.checkpoint_cleaner_offsets()
         await self.upkeep.checkpoint_high_watermarks()
         unclean = self._unclean_directories()
         for directory in self._usable():
@@ -184,6 +193,11 @@ class LogManager(LogDirectories):
         owner = self.owners.get(log)
         return None if owner is None else owner.high_watermark
 
+    def stable_offset_of(self, log: Log) -> int:
+        """Below it everything is committed and decided: of a log nobody leads or follows yet, all there is."""
+        owner = self.owners.get(log)
+        return log.log_end_offset if owner is None else min(owner.high_watermark, owner.last_stable_offset)
+
     async def create(self, keys: Sequence[PartitionKey], config: TopicConfig) -> Made:
         """Make the partitions' directories, durable on return, and open their logs.
 
@@ -217,6 +231,7 @@ class LogManager(LogDirectories):
         self.damaged.pop((log.topic_id, log.partition), None)
         self.health_of(log).partitions -= 1
         self.flusher.forget(log)
+        self.cleaner.forget(log)
         self.dirty.pop(log, None)
         self.candidates.pop(log, None)
         self._retaining.pop(log, None)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from odradek.host.files import read_file
 from odradek.log import cutting, epoch_cache, missing, reading, recovery
+from odradek.log.cleaning import swap
 from odradek.log.epoch_cache import EpochCache
 from odradek.log.errors import CorruptFileError, DamagedLogError, disk_error
 from odradek.log.inventory import UNKNOWN_END, Listing
@@ -52,7 +53,7 @@ def open_log(
 ) -> "Log":
     """As `Log.open`."""
     try:
-        names = storage.files.listdir(directory)
+        names = swap.recover(storage.files, directory, storage.files.listdir(directory))
         segments = _segments(storage, directory, names, config)
         _check_presence(segments, directory, past)
         if not segments:
@@ -204,9 +205,7 @@ def _remove_leftovers(storage: LogStorage, directory: str, names: list[str]) -> 
 
 
 def _require_content(log: "Log") -> None:
-    """A segment ends because it is full, so only compaction leaves an empty one before the last."""
-    if "compact" in log.config.cleanup_policy:
-        return
+    """A segment ends because it is full, and compaction leaves a batch in each."""
     for segment, following in pairwise(log.segments):
         if segment.size == 0 and following.base_offset <= log.recovery_point:
             raise DamagedLogError(segment.log_path, 0, segment.base_offset, "the segment is empty")

@@ -122,6 +122,8 @@ class PartitionDirectories:
             if suffix == DELETED_SUFFIX:
                 self._manager.upkeep.remove_later(f"{path}/{target}", delay_ms)
         await self._manager.flusher.let_go(logs)
+        for log in logs:
+            await self._manager.cleaner.let_go(log)
         is_certain = True
         for path, pairs in renames.items():
             if self._manager.healths[path].is_failed:
@@ -133,6 +135,8 @@ class PartitionDirectories:
         if renames:  # What the checkpoints say of these would else be applied to the next partition of the name.
             await self._manager.upkeep.checkpoint_recovery_points()
             await self._manager.upkeep.checkpoint_start_offsets()
+            if any(log.cleaned_offset >= 0 for log in logs):
+                await self._manager.upkeep.checkpoint_cleaner_offsets()
         return is_certain and not any(self._manager.healths[path].is_failed for path in renames)
 
     def _let_go(self, key: "LogKey") -> tuple[str, str, int] | None:

@@ -43,6 +43,7 @@ class Segment:
         "ready",
         "size",
         "storage",
+        "suffix",
         "time_entries",
         "time_indexed_ms",
     )
@@ -55,6 +56,8 @@ class Segment:
         """Bytes of whole batches; the file is never longer except during a write."""
         self.created_ms = created_ms
         """When it was made or last written, as far as known: the age of a segment without timestamps."""
+        self.suffix = ""
+        """Of its files' names, while it takes the place of the segments it was compacted from."""
         self.handle: Handle | None = None
         self.jitter_ms = 0
         self.first_timestamp_ms = -1
@@ -75,15 +78,15 @@ class Segment:
 
     @property
     def log_path(self) -> str:
-        return path_of(self.directory, self.base_offset, LOG_SUFFIX)
+        return path_of(self.directory, self.base_offset, LOG_SUFFIX) + self.suffix
 
     @property
     def offset_index_path(self) -> str:
-        return path_of(self.directory, self.base_offset, OFFSET_INDEX_SUFFIX)
+        return path_of(self.directory, self.base_offset, OFFSET_INDEX_SUFFIX) + self.suffix
 
     @property
     def time_index_path(self) -> str:
-        return path_of(self.directory, self.base_offset, TIME_INDEX_SUFFIX)
+        return path_of(self.directory, self.base_offset, TIME_INDEX_SUFFIX) + self.suffix
 
     def open_log(self) -> Handle:
         """The open `.log` file. Raises OSError."""

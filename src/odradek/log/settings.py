@@ -1,6 +1,8 @@
 """What the log manager takes from the broker's configuration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from odradek.log.cleaning.settings import CleanerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +20,4 @@ class LogSettings:
     odradek_disk_reserve_bytes: int = 64 << 20
     odradek_open_files_max: int = 4096
     """Descriptors of segments and indexes kept open at a time."""
+    cleaner: CleanerSettings = field(default_factory=CleanerSettings)

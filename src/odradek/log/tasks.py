@@ -23,19 +23,23 @@ class OpenTask(NamedTuple):
     recovery_point: int
     listing: Listing | None = None
     """What the log consisted of when that was last certain, None when nothing is known."""
+    cleaned_offset: int = -1
+    """Where its last compaction ended, -1 when there was none."""
 
 
 def open_tasks(directory: LogDirectory, keys: Sequence[PartitionKey]) -> list[OpenTask]:
     """One for each of the directory's partitions named. Raises OSError."""
     recovery_points = readable_offsets(directory, checkpoints.RECOVERY_POINT)
     starts = readable_offsets(directory, checkpoints.LOG_START_OFFSET)
+    cleaned = readable_offsets(directory, checkpoints.CLEANER_OFFSET)
     listings = read_listings(directory)
     tasks = []
     for key in keys:
         place = key.topic, key.partition
         start_offset, recovery_point = starts.get(place, 0), recovery_points.get(place, 0)
         listing = listings.get((key.topic, key.partition, key.topic_id))
-        tasks.append(OpenTask(directory.file(key.name), key, start_offset, recovery_point, listing))
+        path, cleaned_offset = directory.file(key.name), cleaned.get(place, -1)
+        tasks.append(OpenTask(path, key, start_offset, recovery_point, listing, cleaned_offset))
     return tasks
 
 

@@ -152,6 +152,10 @@ class Upkeep:
         """As `Checkpointer.high_watermarks`."""
         return await self._checkpointer.high_watermarks()
 
+    async def checkpoint_cleaner_offsets(self) -> Written:
+        """As `Checkpointer.cleaner_offsets`."""
+        return await self._checkpointer.cleaner_offsets()
+
     async def _retain(self) -> None:
         """Delete what retention.ms and retention.bytes let go, a slice of logs per turn of the loop."""
         for count, log in enumerate(list(self._manager.candidates)):

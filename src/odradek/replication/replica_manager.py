@@ -15,6 +15,7 @@ from kio.schema.errors import ErrorCode
 
 from odradek.cluster.image import ClusterImage, ImageDelta, PartitionImage, TopicImage
 from odradek.config import BrokerConfig, TopicConfig
+from odradek.log.cleaning.settings import CleanerSettings
 from odradek.log.errors import DiskFullError
 from odradek.log.log import Log
 from odradek.log.manager import LogKey, LogManager
@@ -192,6 +193,7 @@ class ReplicaManager:
         if "broker" in kinds:
             names = list(self._by_name)
             self._logs.producer_id_expiration_ms = self._config().get("producer.id.expiration.ms")
+            self._logs.cleaner.settings = CleanerSettings.of(self._config().get)
         for name in names:
             topic = delta.after.topics.get(name)
             for replica in self._by_name.get(name, {}).values():
