@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from itertools import repeat
 from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -58,7 +59,7 @@ def consume(target: Target, seconds: float) -> Measured:
     records = batch(BULK_RECORDS, BULK_VALUE)
     with target.topic() as topic, load(target, topic, records) as (connection, request, response_size):
         stored = CATCH_UP_BYTES // len(records)
-        drivers.each_once(connection, [request] * stored, response_size, 5)
+        drivers.send_some(connection, repeat(request), response_size, 5, stored)
         count, read = (stored + 1) * BULK_RECORDS, 0
         with drivers.undisturbed(), usage_of(target) as usage:
             deadline = time.perf_counter() + seconds

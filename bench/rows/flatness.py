@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import statistics
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import repeat
 
 from odradek.benchmark import drivers, frames
 from odradek.benchmark.row import Measured, Metric, Row, usage_of
 from odradek.benchmark.rows import BATCH_RECORDS, BATCH_VALUE, BULK_RECORDS, BULK_VALUE, batch, load
 from odradek.benchmark.target import Target
 
-ROUNDS = 3
+Run = Callable[[float], int]
+"""Loads for so many seconds; requests that were answered."""
+
+ROUND_S = 0.2
 _METRICS = (Metric("kept", "% of throughput kept", higher_is_better=True), Metric("cpu", "% of CPU per request"))
 
 
-def _compare(target: Target, seconds: float, runs: Sequence[Callable[[float], int]]) -> Measured:
-    """Throughput and cost of the second run in percent of the first's, over rounds of both."""
-    rates, costs = [0.0, 0.0], [0.0, 0.0]
-    for _ in range(ROUNDS):
+def _compare(target: Target, seconds: float, runs: tuple[Run, Run]) -> Measured:
+    """Throughput and cost of the second run in percent of the first's, over many short rounds of both.
+
+    Throughput is the median of the rounds' ratios, so that what disturbs one round does not count; cost is of all.
+    """
+    ratios, cpu_s, answered = [], [0.0, 0.0], [0, 0]
+    for _ in range(max(int(seconds / ROUND_S), 3)):
+        rates = []
         for index, run in enumerate(runs):
             with drivers.undisturbed(), usage_of(target) as usage:
-                answered = run(seconds / ROUNDS)
-            measured = usage.of_requests(answered)
-            rates[index] += measured["rate"]
-            costs[index] += measured.get("cpu", 0.0)
-    return {"kept": rates[1] / rates[0] * 100, "cpu": costs[1] / max(costs[0], 1e-9) * 100}
+                count = run(ROUND_S)
+            rates.append(count / usage.elapsed_s)
+            answered[index] += count
+            cpu_s[index] += usage.cpu_s or 0.0
+        ratios.append(rates[1] / rates[0] * 100)
+    kept = {"kept": statistics.median(ratios)}
+    return kept | {"cpu": cpu_s[1] / answered[1] / (cpu_s[0] / answered[0]) * 100} if cpu_s[0] else kept
 
 
 @contextmanager
-def _over_partitions(target: Target, partitions: int, topics: int) -> Iterator[Callable[[float], int]]:
+def _over_partitions(target: Target, partitions: int, topics: int) -> Iterator[Run]:
     """16 KiB batches in turn to each partition of each topic, all touched before."""
     records = batch(BATCH_RECORDS, BATCH_VALUE)
     with ExitStack() as stack:
         names = [stack.enter_context(target.topic(partitions)) for _ in range(topics)]
-        requests = [frames.produce(name, partition, records) for name in names for partition in range(partitions)]
+        places = [(name, partition) for name in names for partition in range(partitions)]
+        requests = frames.produce_to(places, records)
         connection, _, response_size = stack.enter_context(load(target, names[0], records))
-        drivers.each_once(connection, requests, response_size, 5)
+        drivers.send_some(connection, requests, response_size, 5, len(places))
         yield lambda seconds: drivers.pipelined(connection, requests, response_size, 5, seconds)
 
 
@@ -66,11 +78,11 @@ def log_size(target: Target, seconds: float) -> Measured:
 
 
 @contextmanager
-def _filled(target: Target, size: int) -> Iterator[Callable[[float], int]]:
+def _filled(target: Target, size: int) -> Iterator[Run]:
     filler, records = batch(BULK_RECORDS, BULK_VALUE), batch(BATCH_RECORDS, BATCH_VALUE)
     with target.topic() as topic, load(target, topic, filler) as (connection, request, response_size):
-        drivers.each_once(connection, [request] * (size // len(filler)), response_size, 5)
-        requests = [frames.produce(topic, 0, records)]
+        drivers.send_some(connection, repeat(request), response_size, 5, size // len(filler))
+        requests = repeat(frames.produce(topic, 0, records))
         yield lambda seconds: drivers.pipelined(connection, requests, response_size, 5, seconds)
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import repeat
 
 from bench.broker import Broker, drop_from_cache
 from bench.contender import BenchRow, Contender, Options
@@ -68,7 +69,7 @@ def cold_reader(contender: Contender, options: Options) -> Measured:
     with contender.new() as broker, broker.target.topic() as topic:
         filler = batch(BULK_RECORDS, BULK_VALUE)
         with load(broker.target, topic, filler) as (connection, request, response_size):
-            drivers.each_once(connection, [request] * (_READ_BYTES // len(filler)), response_size, 5)
+            drivers.send_some(connection, repeat(request), response_size, 5, _READ_BYTES // len(filler))
 
         def cold() -> str:
             drop_from_cache(broker.data_dir)

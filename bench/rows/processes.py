@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import repeat
 
 from bench.broker import Broker
 from bench.contender import BenchRow, Contender, Options
@@ -49,9 +50,8 @@ def restart(contender: Contender, options: Options) -> Measured:
 def _fill(target: Target, partitions: int, size: int) -> None:
     records = batch(BATCH_RECORDS * 10, BATCH_VALUE)
     with load(target, _TOPIC, records) as (connection, _, response_size):
-        once = [frames.produce(_TOPIC, partition, records) for partition in range(partitions)]
-        for _ in range(max(size // (len(records) * partitions), 1)):
-            drivers.each_once(connection, once, response_size, 5)
+        requests = frames.produce_to([(_TOPIC, partition) for partition in range(partitions)], records)
+        drivers.send_some(connection, requests, response_size, 5, max(size // len(records), partitions))
 
 
 def _require_all(broker: Broker, partitions: int) -> None:
@@ -68,12 +68,12 @@ def memory(contender: Contender, options: Options) -> Measured:
         fresh_mb = resources.resident_mb(target.pid)
         records, bulk = batch(BATCH_RECORDS, BATCH_VALUE), batch(BULK_RECORDS, BULK_VALUE)
         with target.topic(PARTITIONS) as topic, load(target, topic, records) as (connection, _, response_size):
-            requests = [frames.produce(topic, partition, records) for partition in range(PARTITIONS)]
-            drivers.each_once(connection, requests, response_size, 5)
+            requests = frames.produce_to([(topic, partition) for partition in range(PARTITIONS)], records)
+            drivers.send_some(connection, requests, response_size, 5, PARTITIONS)
             wide_mb = resources.resident_mb(target.pid)
             idle = _idle_share(target.pid)
             drivers.pipelined(connection, requests, response_size, 5, options.seconds)
-            drivers.pipelined(connection, [frames.produce(topic, 0, bulk)], response_size, 5, options.seconds)
+            drivers.pipelined(connection, repeat(frames.produce(topic, 0, bulk)), response_size, 5, options.seconds)
             loaded_mb = resources.resident_mb(target.pid)
     return {"fresh": fresh_mb, "wide": wide_mb, "loaded": loaded_mb, "idle": idle}
 

@@ -1,5 +1,6 @@
 """The requests that measure are read by the broker's own codecs as what they are meant to be."""
 
+from itertools import islice
 from struct import unpack_from
 from typing import Any
 
@@ -26,6 +27,16 @@ def test_a_produce_request_carries_its_batch() -> None:
     assert (topic, data.partition, request.acks) == ("some-topic", 7, -1)
     assert bytes(data.records or b"") == batch
     assert [record.value for record in decode_batch(batch)] == [b"v" * 100] * 3
+
+
+def test_one_frame_goes_to_each_place_in_turn() -> None:
+    places = [("topic-a", 0), ("topic-a", 1), ("topic-b", 70_000)]
+    seen = []
+    for frame in islice(frames.produce_to(places, frames.batch_of(1, b"v", 0)), 4):
+        header = header_of(bytes(frame))
+        [(topic, [data])] = produce.read_request(memoryview(frame), header.body, len(frame), header.version).topics
+        seen.append((topic, data.partition))
+    assert seen == [*places, places[0]]
 
 
 def test_batches_take_keys() -> None:

@@ -12,7 +12,6 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import cycle, islice
 from time import perf_counter
 
 from odradek.benchmark import frames
@@ -20,8 +19,7 @@ from odradek.benchmark.connection import Connection
 from odradek.benchmark.errors import BenchError
 
 _RECEIVE_SIZE = 1 << 16
-_BURST_FROM = 32
-"""Requests in flight from which on half of them go out with one write, as a busy client's do."""
+Request = bytes | bytearray
 
 
 @contextmanager
@@ -36,17 +34,16 @@ def undisturbed() -> Iterator[None]:
 
 
 def pipelined(
-    connection: Connection, requests: Sequence[bytes], response_size: int, in_flight: int, seconds: float
-) -> int:
-    """Keep `in_flight` of the requests on the way, in order and over again; how many were answered."""
-    burst = in_flight // 2 if in_flight >= _BURST_FROM else 1
-    supply = cycle(requests) if burst == 1 else cycle([b"".join(islice(cycle(requests), burst))])
+    connection: Connection, requests: Iterator[Request], response_size: int, in_flight: int, seconds: float,
+    burst: int = 1,
+) -> int:  # fmt: skip
+    """Keep `in_flight` requests on the way; how many were answered. Each of `requests` is `burst` of them together."""
     send, receive_into, buffer = connection.socket.sendall, connection.socket.recv_into, bytearray(_RECEIVE_SIZE)
     sent = answered = received = 0
     deadline = perf_counter() + seconds
     while perf_counter() < deadline:
         while sent - answered <= in_flight - burst:
-            send(next(supply))
+            send(next(requests))
             sent += burst
         received += _some(receive_into(buffer))
         answered = received // response_size
@@ -56,19 +53,20 @@ def pipelined(
     return answered
 
 
-def each_once(connection: Connection, requests: Sequence[bytes], response_size: int, in_flight: int) -> int:
-    """Send each request once with `in_flight` on the way; how many were answered."""
+def send_some(
+    connection: Connection, requests: Iterator[Request], response_size: int, in_flight: int, count: int
+) -> None:
+    """Send so many of the requests with `in_flight` on the way, and wait until all are answered."""
     send, receive_into, buffer = connection.socket.sendall, connection.socket.recv_into, bytearray(_RECEIVE_SIZE)
     answered = received = 0
-    for sent, request in enumerate(requests):
+    for sent in range(count):
         while sent - answered >= in_flight:
             received += _some(receive_into(buffer))
             answered = received // response_size
-        send(request)
-    while answered < len(requests):
+        send(next(requests))
+    while answered < count:
         received += _some(receive_into(buffer))
         answered = received // response_size
-    return answered
 
 
 def from_many(connections: Sequence[Connection], requests: Sequence[bytes], seconds: float) -> int:

@@ -6,7 +6,8 @@ Metadata 4, CreateTopics 4, DeleteTopics 3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 from struct import Struct, pack, unpack_from
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ CLIENT_ID = b"odradek-bench"
 _LATEST = -1
 """As a timestamp in ListOffsets: the log end offset."""
 _PRODUCE, _FETCH, _LIST_OFFSETS, _METADATA, _CREATE_TOPICS, _DELETE_TOPICS = 0, 1, 2, 3, 19, 20
+_BODY = 4 + 8 + 2 + len(CLIENT_ID)
 _BATCH_START = Struct(">qi")
 _FETCHED = Struct(">hqqqiii")
 _LISTED = Struct(">ihqq")
@@ -63,6 +65,20 @@ def produce(topic: str, partition: int, batch: bytes, acks: int = 1) -> bytes:
     """A Produce request for one batch."""
     body = pack(">hhi", -1, acks, 30_000) + pack(">i", 1) + _string(topic) + pack(">iii", 1, partition, len(batch))
     return _frame(_PRODUCE, 8, body + batch)
+
+
+def produce_to(places: Sequence[tuple[str, int]], batch: bytes) -> Iterator[bytearray]:
+    """The same batch to each (topic, partition) in turn, over and over; names are of one length.
+
+    It is always the same buffer, patched: as little memory goes through the processor's caches as for one partition.
+    """
+    topic, partition = places[0]
+    frame = bytearray(produce(topic, partition, batch))
+    start = _BODY + 8 + 4 + 2
+    fields = [topic.encode() + pack(">ii", 1, partition) for topic, partition in places]
+    for field in cycle(fields):
+        frame[start : start + len(field)] = field
+        yield frame
 
 
 def produced(response: bytes, topic: str) -> Produced:

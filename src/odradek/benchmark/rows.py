@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import repeat
 from typing import NamedTuple
 
 from odradek.benchmark import drivers, frames
@@ -20,6 +21,7 @@ from odradek.benchmark.row import (
     Measured,
     Metric,
     Row,
+    Usage,
     percentiles_ms,
     usage_of,
 )
@@ -29,6 +31,7 @@ BULK_RECORDS, BULK_VALUE = 860, 1024
 BATCH_RECORDS, BATCH_VALUE = 150, 100
 PARTITIONS = 1_000
 CONNECTIONS = 32
+SMALL_IN_FLIGHT = 64
 SYNCED_CONNECTIONS = 64
 CATCH_UP_BYTES = 300_000_000
 FETCH_BYTES = 1 << 20
@@ -61,26 +64,32 @@ def load(target: Target, topic: str, records: bytes, partition: int = 0) -> Iter
 
 
 def _produce(
-    target: Target, seconds: float, count: int, value_size: int, in_flight: int, *, by_bytes: bool = False
-) -> Measured:
+    target: Target, seconds: float, count: int, value_size: int, in_flight: int = 5, burst: int = 1
+) -> tuple[int, int, Usage]:
+    """Requests that were answered, the size of the batch in each, and what they took."""
     records = batch(count, value_size)
     with target.topic() as topic, load(target, topic, records) as (connection, request, response_size):
+        supply = repeat(request * burst)
         with drivers.undisturbed(), usage_of(target) as usage:
-            requests = drivers.pipelined(connection, [request], response_size, in_flight, seconds)
+            requests = drivers.pipelined(connection, supply, response_size, in_flight, seconds, burst)
         target.require_end_offset(topic, 0, (requests + 1) * count)
-    return usage.of_bytes(requests * len(records)) if by_bytes else usage.of_requests(requests)
+    return requests, len(records), usage
 
 
 def bulk(target: Target, seconds: float) -> Measured:
-    return _produce(target, seconds, BULK_RECORDS, BULK_VALUE, 5, by_bytes=True)
+    requests, size, usage = _produce(target, seconds, BULK_RECORDS, BULK_VALUE)
+    return usage.of_bytes(requests * size)
 
 
 def batches(target: Target, seconds: float) -> Measured:
-    return _produce(target, seconds, BATCH_RECORDS, BATCH_VALUE, 5)
+    requests, _, usage = _produce(target, seconds, BATCH_RECORDS, BATCH_VALUE)
+    return usage.of_requests(requests)
 
 
 def small(target: Target, seconds: float) -> Measured:
-    return _produce(target, seconds, 1, 100, 64)
+    """Half of what is in flight goes out with one write, as it leaves a busy client."""
+    requests, _, usage = _produce(target, seconds, 1, 100, SMALL_IN_FLIGHT, SMALL_IN_FLIGHT // 2)
+    return usage.of_requests(requests)
 
 
 def from_connections(target: Target, seconds: float, count: int, records: bytes, **configs: str) -> Measured:
@@ -125,9 +134,9 @@ def end_to_end(target: Target, seconds: float) -> Measured:
 def catch_up(target: Target, seconds: float) -> Measured:
     records = batch(BULK_RECORDS, BULK_VALUE)
     with target.topic() as topic, load(target, topic, records) as (connection, request, response_size):
-        requests = [request] * (CATCH_UP_BYTES // len(records))
-        drivers.each_once(connection, requests, response_size, 5)
-        end = (len(requests) + 1) * BULK_RECORDS
+        count = CATCH_UP_BYTES // len(records)
+        drivers.send_some(connection, repeat(request), response_size, 5, count)
+        end = (count + 1) * BULK_RECORDS
         target.require_end_offset(topic, 0, end)
         with drivers.undisturbed(), usage_of(target) as usage:
             _, size = drivers.read_from(
@@ -140,11 +149,11 @@ def first_touch(target: Target, seconds: float) -> Measured:
     """The first request to each partition of a new topic, whatever `seconds` says."""
     records = batch(BATCH_RECORDS, BATCH_VALUE)
     with target.topic(PARTITIONS) as topic, load(target, topic, records) as (connection, _, response_size):
-        requests = [frames.produce(topic, partition, records) for partition in range(1, PARTITIONS)]
+        requests = frames.produce_to([(topic, partition) for partition in range(1, PARTITIONS)], records)
         with drivers.undisturbed(), usage_of(target) as usage:
-            drivers.each_once(connection, requests, response_size, 5)
+            drivers.send_some(connection, requests, response_size, 5, PARTITIONS - 1)
         target.require_end_offset(topic, PARTITIONS - 1, BATCH_RECORDS)
-    return usage.of_requests(len(requests))
+    return usage.of_requests(PARTITIONS - 1)
 
 
 def wide_topic(target: Target, seconds: float) -> Measured:
