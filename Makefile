@@ -8,7 +8,7 @@ export KAFKA_VERSION ?= 4.3.1
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lowest lint bench demo soak dist lock clean
+.PHONY: help run test lowest lint bench interop demo soak dist lock clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +44,9 @@ lowest: $(LOWEST)/.installed  ## the quick tests with the lowest versions of wha
 
 bench: $(VENV)/.installed  ## beside Apache Kafka and the physical limit, into docs/benchmarks.md (FULL=1: 6.8 GB restarted)
 	@$(BIN)/python -m bench --output docs $(if $(FULL),--data-gb 6.8) $(BENCH_OPTIONS)
+
+interop: $(VENV)/.installed  ## Kafka's own tools, Java and Go clients against a broker; checks docs/interop.md
+	@$(BIN)/python -m interop $(ARGS)
 
 demo: $(VENV)/.installed  ## the flights of 2013 through the log, read by two groups, proven complete
 	@$(BIN)/odradek demo

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Self
 
-from peers import java, kafka_classpath
+from peers import java, kafka_classpath, kafka_command
 from peers.distribution import LOGGING
 
 from interop.compiled import java_classes
@@ -46,6 +46,9 @@ MAIN_CLASSES = {
     "kafka-verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
 }
 """The name of each tool's script, which Maven Central does not hold, and the class it starts."""
+
+OWN_JVM = {"kafka-verifiable-consumer", "kafka-verifiable-producer"}
+"""Tools that print their summary while their JVM ends."""
 
 QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 """A JVM that lives for seconds gains nothing from its second compiler and parallel collectors."""
@@ -93,6 +96,8 @@ class ToolRunner:
         Raises:
             ToolTimeoutError: It did not end within `timeout_s`.
         """
+        if tool in OWN_JVM:
+            return _run_alone(tool, arguments, timeout_s)
         process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -126,6 +131,15 @@ class ToolRunner:
         command = [java(), "-Xmx384m", LOGGING, *QUICK_START, "-cp", classes, "ToolRunner"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         return self._process
+
+
+def _run_alone(tool: str, arguments: list[str], timeout_s: float) -> Outcome:
+    command = kafka_command(MAIN_CLASSES[tool], *arguments, options=QUICK_START)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise ToolTimeoutError(f"{tool} {' '.join(arguments)} did not end within {timeout_s:g} s") from None
+    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 def _with_length(value: bytes) -> bytes:

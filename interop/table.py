@@ -22,6 +22,9 @@ PROPERTY = "tried"
 Noted = tuple[str, str, list[str], str]
 """Tool, sentence, options and result, as a report carries them."""
 OPTION = re.compile(r"--[a-z][a-z-]*")
+SUBCOMMAND = re.compile(r"[a-z]+(-[a-z]+)*")
+WITH_SUBCOMMANDS = {"kafka-cluster", "kafka-features", "kafka-metadata-quorum", "kafka-transactions"}
+"""Tools whose first bare word names what they shall do."""
 
 INTRODUCTION = f"""\
 # Kafka's tools and other clients
@@ -56,8 +59,11 @@ class Tried:
 
     def note(self, tool: str, words: Iterable[str]) -> None:
         """A tool was called with these arguments."""
-        options = sorted({word for word in words if OPTION.fullmatch(word)} - {"--bootstrap-server"})
-        self._item.user_properties.append((PROPERTY, [tool, self._sentence(), options, self._result()]))
+        given = list(words)
+        options = {word for word in given if OPTION.fullmatch(word)} - {"--bootstrap-server"}
+        if tool in WITH_SUBCOMMANDS:
+            options.add(next(word for word in given if SUBCOMMAND.fullmatch(word)))
+        self._item.user_properties.append((PROPERTY, [tool, self._sentence(), sorted(options), self._result()]))
 
     def _sentence(self) -> str:
         name = getattr(self._item, "originalname", self._item.name)

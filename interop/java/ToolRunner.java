@@ -9,6 +9,8 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.apache.kafka.common.utils.Exit;
 
 /**
@@ -25,6 +27,7 @@ public final class ToolRunner {
         }
     }
 
+    private static final List<Runnable> HOOKS = new CopyOnWriteArrayList<>();
     private static volatile Integer exitCode;
 
     public static void main(String[] arguments) throws Exception {
@@ -32,7 +35,7 @@ public final class ToolRunner {
         DataOutputStream answers = new DataOutputStream(System.out);
         Exit.setExitProcedure(ToolRunner::exit);
         Exit.setHaltProcedure(ToolRunner::exit);
-        Exit.setShutdownHookAdder((name, hook) -> { });
+        Exit.setShutdownHookAdder((name, hook) -> HOOKS.add(hook));
         while (true) {
             String mainClass;
             try {
@@ -56,6 +59,7 @@ public final class ToolRunner {
         System.setOut(new PrintStream(output, true, StandardCharsets.UTF_8));
         System.setErr(new PrintStream(errors, true, StandardCharsets.UTF_8));
         int code = run(mainClass, arguments);
+        runHooks();
         System.out.flush();
         System.err.flush();
         answers.writeInt(code);
@@ -85,10 +89,18 @@ public final class ToolRunner {
     private static void exit(int code, String message) {
         if (exitCode == null) {
             exitCode = code;
+            runHooks();
             System.setOut(new PrintStream(OutputStream.nullOutputStream()));
             System.setErr(new PrintStream(OutputStream.nullOutputStream()));
         }
         throw new Exited();
+    }
+
+    /** What the tool wants to be done when its JVM ends, once. */
+    private static void runHooks() {
+        List<Runnable> hooks = List.copyOf(HOOKS);
+        HOOKS.clear();
+        hooks.forEach(Runnable::run);
     }
 
     private static String readString(DataInputStream source) throws IOException {
