@@ -116,3 +116,17 @@ def test_the_factory_starts_brokers_of_its_own(
     odradek_broker: BrokerProcess, odradek_broker_factory: Callable[..., BrokerProcess]
 ) -> None:
     assert odradek_broker_factory().bootstrap != odradek_broker.bootstrap
+
+
+def test_an_address_before_the_first_start_is_a_mistake(kind: Kind) -> None:
+    broker = kind()
+    with pytest.raises(BrokerFailedError, match="never started"):
+        print(broker.bootstrap)
+    broker.close()
+
+
+def test_a_closed_broker_does_not_start_again(kind: Kind) -> None:
+    with kind() as broker:
+        pass
+    with pytest.raises(BrokerFailedError, match="closed"):
+        broker.start()

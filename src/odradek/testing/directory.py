@@ -6,6 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from odradek.testing.errors import BrokerFailedError
+
 
 class DataDirectory:
     """Where one test broker keeps its data and, beside it, its log file."""
@@ -14,6 +16,11 @@ class DataDirectory:
         self._scratch: Path | None = Path(tempfile.mkdtemp(prefix="odradek-test-"))
         self.path = Path(kept).absolute() if kept is not None else self._scratch / "data"
         self.log_file = self._scratch / "broker.log"
+
+    def require_open(self) -> None:
+        """What was removed is gone for good: a start would have nowhere to be."""
+        if self._scratch is None:
+            raise BrokerFailedError("the broker is closed; start another one")
 
     def log_tail(self, lines: int = 60) -> str:
         """The last lines of the broker's log; empty when it wrote none."""

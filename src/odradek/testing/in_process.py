@@ -69,6 +69,7 @@ class InProcessBroker:
         """Start the thread and return once the broker accepts clients."""
         if self.is_running:
             raise BrokerFailedError("the broker is running already")
+        self._directory.require_open()
         ready: concurrent.futures.Future[ReadyInfo] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, args=(ready,), name="odradek-broker", daemon=True)
         self._thread.start()

@@ -9,13 +9,13 @@ Fixtures:
     odradek_broker_factory: `factory(**arguments of BrokerProcess)` starts more brokers for one test; each is
         stopped when the test ends.
 
-`odradek_settings` (session scope) returns the settings of `odradek_broker`; override it in a conftest.py to change
-them.
+`odradek_settings` (session scope) returns the settings of all these brokers; override it in a conftest.py to change
+them. The factory's own `settings` come on top.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def odradek_settings() -> dict[str, str]:
-    """Kafka configuration of the session's broker. A test's group should not wait 3 s for more members."""
+def odradek_settings() -> dict[str, str | int | bool]:
+    """Kafka configuration of the fixtures' brokers. A test's group should not wait 3 s for more members."""
     return {"group.initial.rebalance.delay.ms": "0"}
 
 
 @pytest.fixture(scope="session")
-def odradek_broker(odradek_settings: dict[str, str]) -> Iterator[BrokerProcess]:
+def odradek_broker(odradek_settings: dict[str, str | int | bool]) -> Iterator[BrokerProcess]:
     """A broker process shared by the whole session."""
     from odradek.testing.process import BrokerProcess
 
@@ -48,7 +48,7 @@ def odradek_topic(odradek_broker: BrokerProcess, request: pytest.FixtureRequest)
 
 
 @pytest.fixture
-def odradek_broker_factory() -> Iterator[Callable[..., BrokerProcess]]:
+def odradek_broker_factory(odradek_settings: dict[str, str | int | bool]) -> Iterator[Callable[..., BrokerProcess]]:
     """Starts brokers that live until the end of the test."""
     from contextlib import ExitStack
 
@@ -56,7 +56,7 @@ def odradek_broker_factory() -> Iterator[Callable[..., BrokerProcess]]:
 
     with ExitStack() as stack:
 
-        def start(**arguments: Any) -> BrokerProcess:
-            return stack.enter_context(BrokerProcess(**arguments))
+        def start(*, settings: Mapping[str, str | int | bool] | None = None, **arguments: Any) -> BrokerProcess:
+            return stack.enter_context(BrokerProcess(settings={**odradek_settings, **(settings or {})}, **arguments))
 
         yield start

@@ -56,6 +56,8 @@ class BrokerProcess:
     @property
     def bootstrap(self) -> str:
         """`HOST:PORT` for a client's bootstrap servers."""
+        if not self.info:
+            raise BrokerFailedError("the broker was never started")
         return str(self.info["advertise"])
 
     @property
@@ -84,6 +86,7 @@ class BrokerProcess:
         """Start the process and return once it accepts clients."""
         if self.is_running:
             raise BrokerFailedError("the broker is running already")
+        self._directory.require_open()
         with self._directory.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=self._variables()
