@@ -29,6 +29,7 @@ def registry_of(broker: Broker) -> Registry:
     _register_protection(registry, broker)
     _register_topics(registry, broker)
     _register_storage(registry, broker)
+    _register_cleaner(registry, broker)
     register_process_metrics(registry, broker.host.clock.time_ms() / 1000)
     return registry
 
@@ -119,3 +120,39 @@ def _register_storage(registry: Registry, broker: Broker) -> None:
     registry.read_gauge(
         "odradek_damaged_partitions", "Partitions whose files are damaged.", lambda: len(broker.logs.damaged)
     )
+
+
+def _register_cleaner(registry: Registry, broker: Broker) -> None:
+    cleaner = broker.logs.cleaner
+    done = cleaner.statistics
+    registry.read_gauge(
+        "odradek_log_cleaner_max_dirty_percent",
+        "Share of the dirtiest compacted log that is not compacted, when it was last looked at.",
+        lambda: 100 * done.max_dirty_ratio,
+    )
+    registry.read_gauge(
+        "odradek_log_cleaner_max_compaction_delay_seconds",
+        "By how much a record has been waiting longer than max.compaction.lag.ms.",
+        lambda: done.max_delay_ms / 1000,
+    )
+    registry.read_gauge(
+        "odradek_log_cleaner_uncleanable_partitions",
+        "Partitions whose compaction failed and that are left alone until the next start.",
+        lambda: len(cleaner.uncleanable),
+    )
+    registry.read_gauge(
+        "odradek_log_cleaner_seconds_since_last_run",
+        "Since the compacted logs were last looked at.",
+        lambda: broker.loop.time() - done.last_looked,
+    )
+    registry.read_gauge(
+        "odradek_log_cleaner_last_cleaning_seconds", "What the last compaction took.", lambda: done.last_s
+    )
+    registry.read_gauge(
+        "odradek_log_cleaner_buffer_utilization_ratio",
+        "Share of the memory for keys that the last compaction used.",
+        lambda: done.last_map_utilization,
+    )
+    registry.read_counter("odradek_log_cleaner_cleanings_total", "Compactions done.", lambda: done.cleanings)
+    registry.read_counter("odradek_log_cleaner_read_bytes_total", "Bytes compacted.", lambda: done.bytes_read)
+    registry.read_counter("odradek_log_cleaner_written_bytes_total", "Bytes left of them.", lambda: done.bytes_written)

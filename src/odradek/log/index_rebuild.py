@@ -37,6 +37,11 @@ class IndexBuilder:
             self._indexed_position = position
             self._add_time_entry()
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of both indexes so far."""
+        return len(self._offsets), len(self._times)
+
     def finish(self, size: int) -> RebuiltIndexes:
         """The indexes of a segment of so many bytes to which nothing is appended any more."""
         self._add_time_entry()

@@ -13,6 +13,7 @@ from odradek.log.errors import (
     disk_error,
 )
 from odradek.log.reading import ReadRange
+from odradek.wire.records import HEADER_SIZE
 
 if TYPE_CHECKING:
     from odradek.log.log import Log
@@ -31,8 +32,8 @@ def locate(log: "Log", offset: int, max_bytes: int, upper_offset: int | None, mi
             log.remember(offset, segment.size)
         return ReadRange(segment.open_log(), log.generation, segment.base_offset, offset, segment.size, 0)
     start = position_of(log, segment, offset)
-    while start >= segment.size and segment is not log.active:
-        segment, start = log.segments[log.segments.index(segment) + 1], 0
+    while (following := _next_after(log, segment, start, upper)) is not None:
+        segment, start = following, 0
     end, end_is_upper = _end_of(log, segment, upper)
     handle = segment.open_log()
     length = max(end - start, 0)
@@ -87,8 +88,8 @@ async def _search(
         raise DirectoryFailedError(f"reading {segment.log_path}: {error}") from error
     if log.generation != generation:
         return None
-    if found.start >= size and segment is not log.active:
-        return log.segments[log.segments.index(segment) + 1].base_offset
+    if (following := _next_after(log, segment, found.start, upper)) is not None:
+        return following.base_offset
     length = (size if found.end is None else found.end) - found.start
     if length > max_bytes:
         fitting = min(found.first_batch_size, length) if minimum_one_batch else 0
@@ -115,6 +116,17 @@ async def rebuild_indexes(log: "Log", segment: "Segment") -> None:
         except OSError as error:
             if not isinstance(disk_error(error, segment.log_path), DiskFullError):
                 raise  # With too little room a reader goes by as much of them as there is.
+
+
+def _next_after(log: "Log", segment: "Segment", start: int, upper: int) -> "Segment | None":
+    """Where to read on when nothing but an empty batch, as compaction leaves one, is left from `start` on.
+
+    Not to be sent alone: to some clients what holds no record is what did not fit (librdkafka doubles its fetch size).
+    """
+    if segment.size - start > HEADER_SIZE or segment is log.active:
+        return None
+    following = log.segments[log.segments.index(segment) + 1]
+    return following if following.base_offset < upper or start >= segment.size else None
 
 
 def position_of(log: "Log", segment: "Segment", offset: int) -> int:

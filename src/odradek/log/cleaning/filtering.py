@@ -11,12 +11,17 @@ from odradek.log.cleaning.job import LastBatch
 from odradek.log.cleaning.offset_map import OffsetMap
 from odradek.log.cleaning.records import RecordSpan, blob_of, emptied, rebuilt, spans_of
 from odradek.log.cleaning.transactions import CleanedTransactions, marker_type
-from odradek.wire.records import BatchHeader
+from odradek.wire.records import HEADER_SIZE, BatchHeader
 
 UNTOUCHED = True
 GONE = None
 Fate = bytearray | bool | None
 """UNTOUCHED, GONE, or the bytes that take the batch's place."""
+
+
+def without_records(header: BatchHeader) -> Fate:
+    """What is kept of a batch for its offsets and sequences alone."""
+    return UNTOUCHED if header.size == HEADER_SIZE else emptied(header)
 
 
 class BatchFilter:
@@ -37,11 +42,8 @@ class BatchFilter:
         self._horizon_ms = now_ms + delete_retention_ms
         self.records_read = self.records_kept = self.records_without_key = 0
 
-    def fate(self, batch: memoryview, header: BatchHeader, *, is_last: bool) -> Fate:
-        """`is_last`: the last of its new segment is kept even when empty, so that no segment ends before the next.
-
-        Raises InvalidBatchError.
-        """
+    def fate(self, batch: memoryview, header: BatchHeader) -> Fate:
+        """Raises InvalidBatchError."""
         is_control = header.is_control
         blob = b""
         spans: list[RecordSpan] = []
@@ -63,9 +65,7 @@ class BatchFilter:
             if kept:
                 self.records_kept += len(kept)
                 return self._with(header, blob, spans, kept, needs_horizon=can_go and is_control)
-        if is_last or self._is_last_of_producer(header):
-            return emptied(header) if header.count or header.compression else UNTOUCHED
-        return GONE
+        return without_records(header) if self._is_last_of_producer(header) else GONE
 
     def _kept(self, header: BatchHeader, spans: list[RecordSpan]) -> list[RecordSpan]:
         latest, get, base_offset = self._offsets.latest_offset, self._offsets.get, header.base_offset

@@ -4,10 +4,11 @@ supersedes. A generator of steps, so that whoever runs it may throttle, stop or 
 
 import os
 from collections.abc import Generator, Iterator, Sequence
+from itertools import zip_longest
 
 from odradek.host.files import Buffer, FileSystem, read_file, write_all
-from odradek.log.cleaning.filtering import GONE, UNTOUCHED, BatchFilter
-from odradek.log.cleaning.grouping import group_segments
+from odradek.log.cleaning.filtering import GONE, UNTOUCHED, BatchFilter, without_records
+from odradek.log.cleaning.grouping import Output, has_room
 from odradek.log.cleaning.job import Finished, Job, Replaced, SourceSegment
 from odradek.log.cleaning.offset_map import OffsetMap
 from odradek.log.cleaning.records import blob_of, spans_of
@@ -44,13 +45,17 @@ def clean(files: FileSystem, job: Job) -> Generator[Step, None, None]:
     transactions.add_aborted(aborted)
     sources = [each for each in job.segments if each.base_offset < end_offset]
     bytes_read = bytes_written = 0
-    for group in group_segments(sources, job.segment_bytes, job.index_bytes):
-        output = _Output(files, job, group)
-        transactions.retained = []
-        yield from output.write(batches)
-        bytes_read += output.bytes_read
+    output: _Output | None = None
+    for segment, following in zip_longest(sources, sources[1:]):
+        output = output or _Output(files, job, segment)
+        yield from output.take(segment, following, batches)
+        bytes_read += segment.size
+        if output.takes_next:
+            continue
         bytes_written += output.size
         replaced = output.finish(transactions.retained)
+        transactions.retained = []
+        output = None
         if replaced is not None:
             yield replaced
     yield Finished(
@@ -99,26 +104,34 @@ def _fill_from(chunk: Chunk, first_dirty_offset: int, offsets: OffsetMap, transa
 class _Output:
     """One new segment in the making."""
 
-    def __init__(self, files: FileSystem, job: Job, group: Sequence[SourceSegment]) -> None:
+    def __init__(self, files: FileSystem, job: Job, first: SourceSegment) -> None:
         self._files = files
         self._job = job
-        self._group = group
-        self._base_offset = group[0].base_offset
+        self._base_offset = first.base_offset
+        self._sources: list[int] = []
         self._indexes = IndexBuilder(self._base_offset, job.index_interval_bytes)
-        self._is_changed = len(group) > 1
+        self._is_changed = False
         self._started_at = 0
-        self.size = self.bytes_read = 0
+        self.size = 0
+        self.takes_next = False
+        """Whether the segment that follows the last one taken becomes part of this one too."""
         self._write(LOG_SUFFIX, b"", 0)
 
-    def write(self, batches: BatchFilter) -> Iterator[int]:
-        """Filter all sources into the `.log`. Raises as `clean`."""
-        for segment in self._group:
-            is_final = segment is self._group[-1]
-            path = path_of(self._job.directory, segment.base_offset, LOG_SUFFIX)
-            for chunk in chunks_of(self._files, path, segment, self._job):
-                pieces = self._filtered(chunk, batches, ends_output=is_final and chunk.end == segment.size)
-                self.bytes_read += len(chunk.view)
-                yield len(chunk.view) + self._append(pieces)
+    def take(self, segment: SourceSegment, following: SourceSegment | None, batches: BatchFilter) -> Iterator[int]:
+        """Filter a segment into the `.log`. Raises as `clean`."""
+        self._is_changed = self._is_changed or bool(self._sources)
+        self._sources.append(segment.base_offset)
+        self.takes_next = self._has_room(self.size, following)
+        path = path_of(self._job.directory, segment.base_offset, LOG_SUFFIX)
+        for chunk in chunks_of(self._files, path, segment, self._job):
+            pieces = self._filtered(chunk, batches, following, is_final=chunk.end == segment.size)
+            yield len(chunk.view) + self._append(pieces)
+
+    def _has_room(self, size: int, following: SourceSegment | None) -> bool:
+        if following is None:
+            return False
+        so_far = Output(self._base_offset, size, *self._indexes.sizes)
+        return has_room(so_far, following, self._job.segment_bytes, self._job.index_bytes)
 
     def finish(self, retained: Sequence[AbortedTransaction]) -> Replaced | None:
         """Write the indexes; None, and no output, where that would be the only source over again."""
@@ -129,24 +142,35 @@ class _Output:
         self._write(LOG_SUFFIX, b"", self.size, sync=True)
         self._write(OFFSET_INDEX_SUFFIX, indexes.offsets, 0, sync=True)
         self._write(TIME_INDEX_SUFFIX, indexes.times, 0, sync=True)
-        had_one = any(each.base_offset in self._job.transaction_indexes for each in self._group)
+        had_one = any(each in self._job.transaction_indexes for each in self._sources)
         if retained or had_one:  # An old one would else keep its place, and name transactions that are gone.
             self._write(TRANSACTION_INDEX_SUFFIX, b"".join(map(encode, retained)), 0, sync=True)
         largest = self._indexes.largest
         return Replaced(
-            tuple(each.base_offset for each in self._group), self.size, largest.timestamp_ms,
+            tuple(self._sources), self.size, largest.timestamp_ms,
             self._base_offset + largest.relative_offset,
         )  # fmt: skip
 
-    def _filtered(self, chunk: Chunk, batches: BatchFilter, *, ends_output: bool) -> list[memoryview | bytearray]:
-        """What is left of a chunk; runs of whole batches stay in one piece."""
+    def _filtered(
+        self, chunk: Chunk, batches: BatchFilter, following: SourceSegment | None, *, is_final: bool
+    ) -> list[memoryview | bytearray]:
+        """What is left of a chunk; runs of whole batches stay in one piece.
+
+        Of the last batch of an output at least the header is kept, so that no segment ends before the next begins: a
+        recovery takes that for a lost end.
+        """
         pieces: list[memoryview | bytearray] = []
         run_begin = run_end = 0
         size = self.size
         for position, header in chunk.batches:
             end = position + header.size
             batch = chunk.view[position:end]
-            fate = batches.fate(batch, header, is_last=ends_output and end == len(chunk.view))
+            fate = batches.fate(batch, header)
+            if is_final and end == len(chunk.view):
+                left = size + (header.size if fate is UNTOUCHED else len(fate) if isinstance(fate, bytearray) else 0)
+                self.takes_next = self._has_room(left, following)
+                if fate is GONE and not self.takes_next:
+                    fate = without_records(header)
             if fate is UNTOUCHED:
                 self._indexes.add(size, header.last_offset, header.max_timestamp)
                 size += header.size
