@@ -1,9 +1,17 @@
 import random
+from typing import Any
 
 import pytest
 from kio.schema.errors import ErrorCode
 
-from odradek.broker.fetch_sessions import EVICTABLE_AFTER_MS, FetchContext, FetchSessions, next_epoch
+from odradek.broker.fetch_sessions import (
+    EVICTABLE_AFTER_MS,
+    CachedPartition,
+    FetchContext,
+    FetchSession,
+    FetchSessions,
+    next_epoch,
+)
 from odradek.wire.fetch import FetchPartition, FetchRequest, PartitionResult
 from odradek.wire.produce import TopicKey
 
@@ -160,3 +168,106 @@ def test_a_larger_session_takes_the_place_of_the_smallest_that_is_not_new() -> N
 
 def test_epochs_wrap_past_the_initial_one() -> None:
     assert [next_epoch(epoch) for epoch in (0, 1, 2**31 - 1, -1)] == [1, 2, 1, -1]
+
+
+class Log:
+    """Stands where a partition does: knows who waits."""
+
+    def __init__(self) -> None:
+        self.waiters: list[Any] = []
+
+    def add_fetch_waiter(self, waiter: Any) -> None:
+        self.waiters.append(waiter)
+
+    def remove_fetch_waiter(self, waiter: Any) -> None:
+        self.waiters.remove(waiter)
+
+    def change(self) -> None:
+        for waiter in tuple(self.waiters):
+            waiter.wake(self)
+
+
+def quieted(cache: FetchSessions, *indexes: int) -> tuple[int, FetchSession, dict[int, Log]]:
+    """A session in which partitions 0 to 3 are known, and these have nothing to say."""
+    session_id = begun(cache, {0: 10, 1: 10, 2: 10, 3: 10})
+    session = cache.context(request(session_id, 1), 12, 0).session
+    assert session is not None
+    logs = {index: Log() for index in indexes}
+    for index, log in logs.items():
+        session.settle(("topic", index), log)
+    return session_id, session, logs
+
+
+def test_a_quiet_partition_is_not_looked_at_until_it_has_changed() -> None:
+    cache = sessions()
+    session_id, _, logs = quieted(cache, 0, 2)
+    assert list(asked(cache.context(request(session_id, 2), 12, 0))) == [1, 3]
+    logs[2].change()
+    assert list(asked(cache.context(request(session_id, 3), 12, 0))) == [1, 3, 2]
+    assert logs[2].waiters == []
+
+
+def test_a_quiet_partition_of_which_something_else_is_asked_is_looked_at() -> None:
+    cache = sessions()
+    session_id, session, logs = quieted(cache, 0, 2)
+    assert asked(cache.context(request(session_id, 2, {0: 99}), 12, 0)) == {1: 10, 3: 10, 0: 99}
+    assert logs[0].waiters == []
+    assert logs[2].waiters == [session]
+
+
+def test_a_quiet_partition_is_forgotten_like_any_other() -> None:
+    cache = sessions()
+    session_id, session, logs = quieted(cache, 0, 2)
+    cache.context(request(session_id, 2, forgotten=(0, 1)), 12, 0)
+    assert list(session.partitions) == [("topic", 2), ("topic", 3)]
+    assert logs[0].waiters == []
+
+
+def test_a_waiting_fetch_learns_which_quiet_partition_has_changed() -> None:
+    cache = sessions()
+    _, session, logs = quieted(cache, 0, 2)
+    woken = []
+
+    class Fetch:
+        def wake(self, partition: object) -> None:
+            woken.append(partition)
+
+    session.waiting = Fetch()
+    logs[2].change()
+    assert woken == [logs[2]]
+
+
+@pytest.mark.parametrize("epoch", [0, -1])
+def test_a_session_that_ended_waits_for_nothing(epoch: int) -> None:
+    cache = sessions()
+    session_id, session, logs = quieted(cache, 0, 2)
+    cache.context(request(session_id, epoch), 12, 0)
+    late = Log()
+    session.settle(("topic", 1), late)
+    assert [log.waiters for log in (*logs.values(), late)] == [[], [], []]
+
+
+def test_a_session_that_was_evicted_waits_for_nothing() -> None:
+    cache = sessions(slots=1)
+    _, _, logs = quieted(cache, 0, 1, 2)
+    assert begun(cache, {0: 1}, EVICTABLE_AFTER_MS + 1)
+    assert all(log.waiters == [] for log in logs.values())
+
+
+@pytest.mark.parametrize(
+    ("offset", "answer", "is_known"),
+    [
+        (10, result(0), True),
+        (9, result(0), False),
+        (10, result(0, 11), False),
+        (11, result(0, 11), False),
+        (10, result(0, error=ErrorCode.not_leader_or_follower), False),
+        (10, (PartitionResult(0, 0, 10, 10, 3), 0), False),
+        (10, (PartitionResult(0, 0, 10, 9, 0), 0), False),
+        (10, (PartitionResult(0, 0, 10, 10, 0, diverging=(1, 5)), 0), False),
+    ],
+)
+def test_a_partition_is_quiet_when_its_client_knows_everything(offset: int, answer: Result, is_known: bool) -> None:
+    cached = CachedPartition(FetchPartition(0, -1, offset, -1, -1, 1000))
+    cached.note(*result(0))
+    assert cached.has_told(answer[0]) is is_known

@@ -2,11 +2,15 @@
 
 A context is what one request means under its session: which partitions to read, and which answers to send. Pure: time
 and randomness are given.
+
+A partition that has nothing new for the client is quiet: it is not looked at again until the client asks for something
+else of it or the partition itself says that it has changed. So a fetch of thousands of partitions costs what those cost
+that have something.
 """
 
 import random
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from kio.schema.errors import ErrorCode
 
@@ -32,10 +36,25 @@ def next_epoch(epoch: int) -> int:
     return 1 if epoch == _INT32_MAX else epoch + 1
 
 
+class Watched(Protocol):
+    """`replication.partition.Partition`, as far as it tells who waits that it has changed."""
+
+    def add_fetch_waiter(self, waiter: "Waiter") -> None: ...
+    def remove_fetch_waiter(self, waiter: "Waiter") -> None: ...
+
+
+class Waiter(Protocol):
+    """Who waits for partitions to change."""
+
+    def wake(self, partition: Any) -> None:
+        """The partition has."""
+        ...
+
+
 class CachedPartition:
     """What a session remembers of a partition: the last request for it, and what its client was told last."""
 
-    __slots__ = ("high_watermark", "log_start_offset", "name", "wanted")
+    __slots__ = ("high_watermark", "log_start_offset", "name", "quiet", "wanted")
 
     def __init__(self, wanted: FetchPartition) -> None:
         self.wanted = wanted
@@ -43,6 +62,19 @@ class CachedPartition:
         """The topic's name, once its id was resolved."""
         self.high_watermark = -1
         self.log_start_offset = -1
+        self.quiet: Watched | None = None
+        """Set while it is: who will say that there is something."""
+
+    def has_told(self, result: PartitionResult) -> bool:
+        """Whether the client knows all there is, up to the offset it asks for."""
+        return (
+            not result.error_code
+            and result.diverging is None
+            and result.preferred_read_replica < 0
+            and self.wanted.fetch_offset == result.high_watermark == result.last_stable_offset
+            and self.high_watermark == result.high_watermark
+            and self.log_start_offset == result.log_start_offset
+        )
 
     def note(self, result: PartitionResult, records_size: int) -> bool:
         """Whether the client has to be told, after which it knows."""
@@ -62,9 +94,12 @@ class CachedPartition:
 
 
 class FetchSession:
-    """`epoch` is what the next request must carry. `partitions` are in the order in which they are to be read."""
+    """`epoch` is what the next request must carry. `active` are the partitions to be looked at, in that order."""
 
-    __slots__ = ("created_ms", "epoch", "id", "last_used_ms", "partitions", "uses_topic_ids")
+    __slots__ = (
+        "active", "created_ms", "epoch", "id", "is_ended", "last_used_ms", "partitions", "quiet", "uses_topic_ids",
+        "waiting",
+    )  # fmt: skip
 
     def __init__(
         self, session_id: int, now_ms: int, uses_topic_ids: bool, partitions: dict[Key, CachedPartition]
@@ -74,10 +109,65 @@ class FetchSession:
         self.epoch = next_epoch(INITIAL_EPOCH)
         self.uses_topic_ids = uses_topic_ids
         self.partitions = partitions
+        self.active: dict[Key, None] = dict.fromkeys(partitions)
+        self.quiet: dict[Watched, Key] = {}
+        self.is_ended = False
+        self.waiting: Waiter | None = None
+        """The fetch that is told as well when a quiet partition has changed."""
+
+    def settle(self, key: Key, partition: Watched) -> None:
+        """It is quiet from now on."""
+        if self.is_ended:
+            return
+        del self.active[key]
+        self.partitions[key].quiet = partition
+        self.quiet[partition] = key
+        partition.add_fetch_waiter(self)
+
+    def wake(self, partition: Watched) -> None:
+        """A quiet partition has changed."""
+        self._rouse(self.quiet[partition])
+        if self.waiting is not None:
+            self.waiting.wake(partition)
+
+    def ask(self, key: Key, wanted: FetchPartition) -> None:
+        """What the client wants of it now."""
+        cached = self.partitions.get(key)
+        if cached is None:
+            self.partitions[key] = CachedPartition(wanted)
+            self.active[key] = None
+        else:
+            cached.wanted = wanted
+            self._rouse(key)
+
+    def forget(self, key: Key) -> None:
+        """The client wants it no more."""
+        if key in self.partitions:
+            self._rouse(key)
+            del self.active[key]
+            del self.partitions[key]
+
+    def end(self) -> None:
+        """Nobody is to tell it anything any more."""
+        self.is_ended = True
+        for partition in self.quiet:
+            partition.remove_fetch_waiter(self)
+        self.quiet.clear()
+
+    def _rouse(self, key: Key) -> None:
+        cached = self.partitions[key]
+        if cached.quiet is not None:
+            cached.quiet.remove_fetch_waiter(self)
+            del self.quiet[cached.quiet]
+            cached.quiet = None
+            self.active[key] = None
 
 
 class FetchContext(Protocol):
     """One request under its session."""
+
+    session: FetchSession | None
+    """Of an incremental request."""
 
     def wanted(self) -> Iterator[tuple[TopicKey, FetchPartition, CachedPartition | None]]:
         """Each partition to read, in order."""
@@ -93,6 +183,7 @@ class SessionErrorContext:
 
     def __init__(self, error: ErrorCode) -> None:
         self.error = error
+        self.session: FetchSession | None = None
 
     def wanted(self) -> Iterator[tuple[TopicKey, FetchPartition, CachedPartition | None]]:
         return iter(())
@@ -111,6 +202,7 @@ class FullContext:
     ) -> None:
         self._wanted = {(key, each.partition): each for key, partitions in request.topics for each in partitions}
         self._create = create
+        self.session: FetchSession | None = None
 
     def wanted(self) -> Iterator[tuple[TopicKey, FetchPartition, CachedPartition | None]]:
         return ((key[0], each, None) for key, each in self._wanted.items())
@@ -129,25 +221,27 @@ class IncrementalContext:
     """What the session knows is read; what its client does not know yet is answered."""
 
     def __init__(self, session: FetchSession) -> None:
+        self.session: FetchSession | None = session
         self._session = session
         self._epoch = session.epoch
 
     def wanted(self) -> Iterator[tuple[TopicKey, FetchPartition, CachedPartition | None]]:
-        return ((key[0], cached.wanted, cached) for key, cached in self._session.partitions.items())
+        partitions = self._session.partitions
+        return ((key[0], (cached := partitions[key]).wanted, cached) for key in self._session.active)
 
     def answer(self, results: dict[Key, tuple[PartitionResult, int]]) -> tuple[ErrorCode, int, list[Key]]:
         session = self._session
         if session.epoch != self._epoch:
             return ErrorCode.invalid_fetch_session_epoch, session.id, []
-        partitions, answered = session.partitions, []
+        partitions, active, answered = session.partitions, session.active, []
         for key, (result, records_size) in results.items():
             cached = partitions[key]
             if not cached.note(result, records_size):
                 continue
             answered.append(key)
             if records_size:  # To the end of the line, so that every partition has its turn.
-                del partitions[key]
-                partitions[key] = cached
+                del active[key]
+                active[key] = None
         return ErrorCode.none, session.id, answered
 
 
@@ -167,7 +261,7 @@ class FetchSessions:
         """What the request means; its session, if it has one, moves on."""
         uses_topic_ids = version >= FIRST_WITH_TOPIC_IDS
         if request.session_epoch in (INITIAL_EPOCH, FINAL_EPOCH):
-            self._sessions.pop(request.session_id, None)
+            self._remove(request.session_id)
             if request.session_epoch == FINAL_EPOCH:
                 return FullContext(request, None)
             return FullContext(request, lambda cached: self._create(cached, uses_topic_ids, now_ms))
@@ -181,19 +275,14 @@ class FetchSessions:
         return self._continue(session, request, now_ms)
 
     def _continue(self, session: FetchSession, request: FetchRequest, now_ms: int) -> FetchContext:
-        partitions = session.partitions
         for key, wanted in request.topics:
             for each in wanted:
-                cached = partitions.get((key, each.partition))
-                if cached is None:
-                    partitions[key, each.partition] = CachedPartition(each)
-                else:
-                    cached.wanted = each
+                session.ask((key, each.partition), each)
         for key, indexes in request.forgotten:
             for index in indexes:
-                partitions.pop((key, index), None)
+                session.forget((key, index))
         del self._sessions[session.id]
-        if not partitions:
+        if not session.partitions:
             return FullContext(request, None)
         self._sessions[session.id] = session
         session.last_used_ms = now_ms
@@ -216,11 +305,16 @@ class FetchSessions:
         if oldest is None:
             return False
         if now_ms - oldest.last_used_ms > EVICTABLE_AFTER_MS:
-            del self._sessions[oldest.id]
+            self._remove(oldest.id)
             return True
         evictable = [each for each in self._sessions.values() if now_ms - each.created_ms > EVICTABLE_AFTER_MS]
         smallest = min(evictable, key=lambda each: (len(each.partitions), each.id), default=None)
         if smallest is None or len(smallest.partitions) >= size:
             return False
-        del self._sessions[smallest.id]
+        self._remove(smallest.id)
         return True
+
+    def _remove(self, session_id: int) -> None:
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            session.end()

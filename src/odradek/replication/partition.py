@@ -99,6 +99,7 @@ class Partition:
         self._begin_epoch(image.leader_epoch)
         self.error = ErrorCode.none
         self.configure(image)
+        self._wake_fetches()
         return True
 
     def _begin_epoch(self, leader_epoch: int) -> None:

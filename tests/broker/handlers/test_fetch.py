@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from kio.schema.errors import ErrorCode
 
@@ -413,3 +414,63 @@ def test_less_is_read_while_clients_do_not_take_what_they_asked_for(
             assert len(values_in(partition.records)) == 3
 
     asyncio.run(script())
+
+
+def test_a_session_looks_at_the_partitions_that_have_something(tmp_path: Path) -> None:
+    async def script() -> None:
+        async with running(tmp_path) as here:
+            topic_id = await here.topic("topic", 50)
+            client = await here.client()
+            session_id = (
+                await client.request(fetch(13, topic_id, dict.fromkeys(range(50), 0), session=(0, 0)))
+            ).session_id
+            session = here.broker.fetch_sessions._sessions[session_id]
+            response = await client.request(fetch(13, topic_id, {}, session=(session_id, 1)))
+            assert (response.responses, list(session.active)) == ((), [])
+            news: dict[int, int] = {}
+            for epoch, index in ((2, 17), (3, 4)):
+                poll = fetch(13, topic_id, news, session=(session_id, epoch), max_wait_ms=30_000)
+                waiting = asyncio.ensure_future(client.request(poll))
+                await until(lambda: session.waiting is not None)
+                await fill(here, "topic", index, [b"value"])
+                answered = partitions_of(await waiting)
+                assert {each: values_in(answered[each].records) for each in answered} == {index: [b"value"]}
+                assert [each for _, each in session.active] == [index]
+                news = {index: 1}
+
+    asyncio.run(script())
+
+
+def test_a_long_poll_of_quiet_partitions_ends_when_one_has_another_leader_or_is_gone(tmp_path: Path) -> None:
+    async def script() -> None:
+        async with running(tmp_path) as here:
+            await here.topic("topic", 3)
+            client, other = await here.client(), await here.client()
+            epoch = here.partition("topic").leader_epoch
+            offsets = dict.fromkeys(range(3), 0)
+            full = fetch(12, "topic", offsets, session=(0, 0), current_leader_epoch=epoch)
+            session_id = (await client.request(full)).session_id
+            session = here.broker.fetch_sessions._sessions[session_id]
+            waiting = asyncio.ensure_future(
+                client.request(fetch(12, "topic", {}, session=(session_id, 1), max_wait_ms=30_000))
+            )
+            await until(lambda: session.waiting is not None)
+            partition = here.partition("topic", 2)
+            image = here.broker.cluster.image.topics["topic"].partitions[2]
+            assert partition.lead(msgspec.structs.replace(image, leader_epoch=epoch + 1))
+            assert partitions_of(await waiting)[2].error_code is ErrorCode.fenced_leader_epoch
+            waiting = asyncio.ensure_future(
+                client.request(
+                    fetch(
+                        12, "topic", {2: 0}, session=(session_id, 2), max_wait_ms=30_000, current_leader_epoch=epoch + 1
+                    )
+                )
+            )
+            await until(lambda: session.waiting is not None)
+            await other.delete_topics(["topic"])
+            assert {each.error_code for each in partitions_of(await waiting).values()} <= GONE
+
+    asyncio.run(script())
+
+
+GONE = {ErrorCode.not_leader_or_follower, ErrorCode.unknown_topic_or_partition}

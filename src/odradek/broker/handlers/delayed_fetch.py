@@ -10,6 +10,7 @@ from odradek.broker.handlers.fetch_plan import FetchPlan, PlannedRead, locate_co
 from odradek.broker.handlers.fetch_response import FetchResponse
 from odradek.log.errors import LogError
 from odradek.replication.partition import Partition
+from odradek.wire.fetch import PartitionResult
 
 if TYPE_CHECKING:
     from odradek.broker.handlers.fetch import Fetch
@@ -48,6 +49,8 @@ class DelayedFetch(DelayedResponse):
             self._waiting[partition] = planned
             self._note_available(partition, planned)
             partition.add_fetch_waiter(self)
+        if fetch.context.session is not None:
+            fetch.context.session.waiting = self
         self._timer = fetch.broker.loop.call_later(fetch.request.max_wait_ms / 1000, self._end_wait)
         return self
 
@@ -64,12 +67,26 @@ class DelayedFetch(DelayedResponse):
         if self._timer is None:
             return
         for partition in woken:
-            planned = self._waiting.get(partition)
+            planned = self._waiting.get(partition) or self._no_longer_quiet(partition)
             if planned is not None and not self._note_available(partition, planned):
                 self._end_wait()
                 return
         if self._total >= max(self._fetch.min_bytes, 1):
             self._end_wait()
+
+    def _no_longer_quiet(self, partition: Partition) -> PlannedRead | None:
+        """One of the session's that had nothing, and now may have."""
+        session = self._fetch.context.session
+        key = (
+            partition.topic_id if session is not None and session.uses_topic_ids else partition.topic,
+            partition.index,
+        )
+        if session is None or key not in session.active:
+            return None
+        wanted = session.partitions[key].wanted
+        planned = self._waiting[partition] = PlannedRead(key, wanted, partition, PartitionResult(partition.index, 0))
+        partition.add_fetch_waiter(self)
+        return planned
 
     def _note_available(self, partition: Partition, planned: PlannedRead) -> bool:
         """Count what can be read now. False when the partition has news that must not wait."""
@@ -112,6 +129,9 @@ class DelayedFetch(DelayedResponse):
         for partition in self._waiting:
             partition.remove_fetch_waiter(self)
         self._waiting.clear()
+        session = self._fetch.context.session
+        if session is not None and session.waiting is self:
+            session.waiting = None
 
     # -- waiting for the disk -------------------------------------------------------------------------------------
 

@@ -78,12 +78,18 @@ class Fetch:
         unsent, limits = self.broker.connections.unsent, self.limits
         if unsent.is_short:
             limits = limits.with_least(allows_batch=not unsent.is_full)
-        return make_plan(self.broker, self.context.wanted(), limits)
+        plan, session = make_plan(self.broker, self.context.wanted(), limits), self.context.session
+        if session is not None:
+            for key, partition in plan.quiet:
+                session.settle(key, partition)
+        return plan
 
     def is_satisfied_by(self, plan: FetchPlan) -> bool:
         """Whether to answer rather than to wait for more."""
         if plan.readable_bytes >= self.min_bytes or plan.is_final or self.request.max_wait_ms <= 0:
             return True
+        if self.context.session is not None and self.context.session.quiet:
+            return False
         return all(each.result.error_code in UNRESOLVED for each in plan.reads.values())
 
     def respond(self, plan: FetchPlan) -> Response | FetchResponse:

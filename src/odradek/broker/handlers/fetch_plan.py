@@ -94,7 +94,7 @@ class PlannedRead:
 class FetchPlan:
     """Every partition of a request, in order."""
 
-    __slots__ = ("has_cold", "is_final", "readable_bytes", "reads")
+    __slots__ = ("has_cold", "is_final", "quiet", "readable_bytes", "reads")
 
     def __init__(self) -> None:
         self.reads: dict[Key, PlannedRead] = {}
@@ -102,6 +102,8 @@ class FetchPlan:
         self.is_final = False
         """Some partition has news that must not wait: an error, a diverging epoch, or old records."""
         self.has_cold = False
+        self.quiet: list[tuple[Key, Partition]] = []
+        """Partitions of a session that have nothing its client does not know; they are not among `reads`."""
 
     def release(self) -> None:
         """Give up all ranges."""
@@ -117,8 +119,11 @@ def make_plan(broker: DataHost, wanted: Iterable[Wanted], limits: FetchLimits) -
     left, is_one_batch = limits.max_bytes, limits.allows_batch
     for key, each, cached in wanted:
         planned = _assess(broker, key, each, cached, limits)
-        plan.reads[planned.key] = planned
         result = planned.result
+        if cached is not None and planned.partition is not None and cached.has_told(result):
+            plan.quiet.append((planned.key, planned.partition))
+            continue
+        plan.reads[planned.key] = planned
         if result.error_code or result.diverging is not None:
             plan.is_final = plan.is_final or ErrorCode(result.error_code) not in UNRESOLVED
             continue
