@@ -15,6 +15,7 @@ from uuid import UUID
 from kio.schema.errors import ErrorCode
 
 from odradek.config import BrokerConfig, TopicConfig
+from odradek.log.directory import BOOT_ID
 from odradek.log.errors import DirectoryFailedError, DiskFullError, LogError
 from odradek.log.log import Log
 from odradek.log.manager import LogManager
@@ -145,7 +146,8 @@ class LogLives:
             self.disk.capacity_bytes = self.disk.used_bytes + self.chance.randint(0, FREE_BYTES_MAX)
         else:
             self.faults.append(self.disk.fail("datasync", f"{DIRECTORY}/synced-0/*.log"))
-            self.disk.crash_at(NEVER, "process")  # The failure has to be noted before the process dies: see the docs.
+            if self.chance.random() < 0.5:  # The process dies before it can note the failure.
+                self.disk.crash_on("unlink", f"{DIRECTORY}/{BOOT_ID}", "process")
 
     async def create(self, manager: LogManager, name: str) -> None:
         topic = self.topics.setdefault(name, self.new_topic(name))

@@ -17,11 +17,10 @@ from odradek.log import checkpoints, partition_files
 from odradek.log.descriptors import Descriptors
 from odradek.log.directory import AlreadyRunningError, LogDirectory
 from odradek.log.errors import LogError
-from odradek.log.opening import Stop
 from odradek.log.properties import PropertiesError
 from odradek.log.repair import Damage, find_damage, repair
 from odradek.log.storage import LogStorage
-from odradek.log.tasks import OpenTask, open_tasks
+from odradek.log.tasks import OpenTask, open_tasks, stop_of
 
 
 @dataclass(slots=True)
@@ -65,12 +64,11 @@ def repair_directory(data_dir: Path, partitions: Sequence[str], *, execute: bool
     host = real_host()
     config = TopicConfig.of(BrokerConfig.parse({}), {})
     with _held(data_dir, host) as directory:
-        stop = _last_stop(directory)
         descriptors = Descriptors(host.files)
         storage = LogStorage(host.files, descriptors, host.random)
         try:
             for task in _tasks(directory, partitions):
-                damage = find_damage(storage, task, config, stop)
+                damage = find_damage(storage, task, config, stop_of(directory, task.key))
                 if damage is not None:
                     report = RepairReport.of(damage)
                     if execute:
@@ -97,12 +95,6 @@ def _held(data_dir: Path, host: Host) -> Iterator[LogDirectory]:
         raise CommandError(f"{error}{hint}") from error
     finally:
         directory.close()
-
-
-def _last_stop(directory: LogDirectory) -> Stop:
-    if directory.clean:
-        return Stop.CLEAN
-    return Stop.PROCESS_CRASH if directory.same_boot else Stop.POWER_LOSS
 
 
 def _tasks(directory: LogDirectory, partitions: Sequence[str]) -> list[OpenTask]:

@@ -3,7 +3,8 @@
 The order at a start is: lock, identity, open and recover every log, `begin_writing` (the clean-stop marker goes, the
 kernel's boot id is remembered), first append. At a stop: everything synced, marker written, lock released. The boot id
 is written only after recovery, so that a process that dies while it recovers from a power loss leaves the next one the
-same full scan to do. Everything here may block: it runs before anything is served, or in the executor.
+same full scan to do. Syncs whose failure the last process may not have lived to see are noted in a file of their own
+(`sync_notes`). Everything here may block: it runs before anything is served, or in the executor.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import os
 from uuid import UUID
 
 from odradek.host.files import FileSystem, read_file, write_all, write_atomically
+from odradek.log import sync_notes
 from odradek.log.properties import (
     FORMAT,
     META_PROPERTIES,
@@ -20,6 +22,7 @@ from odradek.log.properties import (
     parse_properties,
     render_properties,
 )
+from odradek.log.sync_notes import SYNCING
 
 LOCK = ".lock"
 CLEAN_STOP = ".kafka_cleanshutdown"
@@ -41,7 +44,18 @@ class AlreadyRunningError(Exception):
 class LogDirectory:
     """A directory of `log.dirs` between its opening and its closing."""
 
-    __slots__ = ("_lock_fd", "clean", "files", "inventory", "path", "predecessor_epoch", "properties", "same_boot")
+    __slots__ = (
+        "_lock_fd",
+        "clean",
+        "files",
+        "inventory",
+        "path",
+        "predecessor_epoch",
+        "properties",
+        "same_boot",
+        "suspects",
+        "syncing_fd",
+    )
 
     def __init__(self, files: FileSystem, path: str) -> None:
         self.files = files
@@ -56,6 +70,10 @@ class LogDirectory:
         """Broker epoch of the process that stopped cleanly (KIP-966), -1 when it did not."""
         self.inventory = ""
         """Identity of the inventory that was written before the clean-stop marker, empty without one."""
+        self.suspects: dict[str, None] = {}
+        """Partitions that the last process may not have learnt a failed sync of; the kernel is still the same."""
+        self.syncing_fd = -1
+        """Of the file that names what is being synced; from `begin_writing` on."""
         self._lock_fd = -1
 
     def file(self, name: str) -> str:
@@ -96,6 +114,7 @@ class LogDirectory:
         self.clean = marker is not None
         self.predecessor_epoch, self.inventory = _parse_marker(marker or b"")
         self.same_boot = bool(boot_id) and self._read(BOOT_ID) == boot_id.encode()
+        self.suspects = sync_notes.read(self.files, self.file(SYNCING)) if self.same_boot and not self.clean else {}
 
     def require_node(self, node_id: int) -> None:
         """Raises PropertiesError when the directory is another node's."""
@@ -119,6 +138,8 @@ class LogDirectory:
         with contextlib.suppress(FileNotFoundError):
             self.files.unlink(self.file(CLEAN_STOP))
             self.files.sync_directory(self.path)
+        self.syncing_fd = self.files.open(self.file(SYNCING), os.O_WRONLY | os.O_CREAT)
+        sync_notes.make_room(self.files, self.syncing_fd)
         write_atomically(self.files, self.file(BOOT_ID), boot_id.encode())
 
     def mark_clean(self, broker_epoch: int, inventory: str) -> None:
@@ -126,8 +147,11 @@ class LogDirectory:
         marker = {"version": 0, "brokerEpoch": broker_epoch, INVENTORY_FIELD: inventory}
         write_atomically(self.files, self.file(CLEAN_STOP), json.dumps(marker, separators=(",", ":")).encode())
 
-    def close(self) -> None:
-        """Let another process have the directory."""
+    def close(self, *, is_syncing: bool = False) -> None:
+        """Let another process have the directory. `is_syncing`: an executor call will still write its note."""
+        fd, self.syncing_fd = self.syncing_fd, -1
+        if fd >= 0 and not is_syncing:
+            self.files.close(fd)
         if self._lock_fd >= 0:
             fd, self._lock_fd = self._lock_fd, -1
             self.files.close(fd)

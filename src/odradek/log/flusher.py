@@ -11,20 +11,25 @@ synced a second time (the kernel marks pages clean whose writing failed).
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 
 from odradek.host.files import FileSystem
+from odradek.log import sync_notes
 from odradek.log.errors import DirectoryFailedError, LogError
 from odradek.log.flush import FlushJob, run
 from odradek.log.log import Log
+from odradek.log.log_state import directory_of
+from odradek.log.sync_notes import LOGS_MAX, SLOTS, SyncNote, note
 
-CONCURRENCY = 3
+CONCURRENCY = SLOTS
 """Executor calls at a time."""
-BATCH_LOGS_MAX = 64
+BATCH_LOGS_MAX = LOGS_MAX
 """Logs of one executor call."""
 
 SyncTask = tuple[tuple[int, ...], tuple[str, ...], tuple[tuple[str, bytes], ...]]
 """Descriptors and directories to sync and small files to replace, for one log."""
+SyncGroup = tuple[SyncNote | None, tuple[SyncTask, ...]]
+"""Logs of one log directory, and what is written there before they are synced."""
 Started = list[tuple[Log, FlushJob]]
 
 
@@ -40,11 +45,15 @@ class Flusher:
         loop: asyncio.AbstractEventLoop,
         on_flushed: Callable[[Log], None],
         on_failure: Callable[[Log, DirectoryFailedError], None],
+        syncing_fd: Callable[[str], int] = lambda path: -1,
     ) -> None:
         self._files = files
         self._loop = loop
         self._on_flushed = on_flushed
         self._on_failure = on_failure
+        self._syncing_fd = syncing_fd
+        self._slots = list(range(CONCURRENCY))
+        """Free ones, for the notes of executor calls."""
         self._queue: dict[Log, bool] = {}
         """Logs to sync; True where the recovery point is to move too."""
         self._running: dict[Log, bool] = {}
@@ -97,6 +106,11 @@ class Flusher:
                 self._ended = self._loop.create_future()
             await asyncio.wait([self._ended])
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether any executor call is under way."""
+        return self._active > 0
+
     def is_running(self, log: Log) -> bool:
         """Whether an executor call holds descriptors of the log."""
         return log in self._running
@@ -128,12 +142,25 @@ class Flusher:
         if not started:
             return
         self._active += 1
-        tasks = tuple((job.fds, job.directories, job.replacements) for _, job in started)
-        future = self._loop.run_in_executor(None, sync_all, self._files, tasks)
-        future.add_done_callback(partial(self._finish, started))
+        slot = self._slots.pop()
+        started.sort(key=lambda each: directory_of(each[0]))
+        future = self._loop.run_in_executor(None, sync_all, self._files, self._groups(slot, started))
+        future.add_done_callback(partial(self._finish, slot, started))
 
-    def _finish(self, started: Started, future: asyncio.Future[tuple[OSError | bool, ...]]) -> None:
+    def _groups(self, slot: int, started: Started) -> tuple[SyncGroup, ...]:
+        """By log directory, in which they are sorted."""
+        groups = []
+        for path, jobs in groupby(started, key=lambda each: directory_of(each[0])):
+            some = list(jobs)
+            fd = self._syncing_fd(path)
+            names = [log.directory.rpartition("/")[2] for log, _ in some]
+            tasks = tuple((job.fds, job.directories, job.replacements) for _, job in some)
+            groups.append((note(fd, slot, names) if fd >= 0 else None, tasks))
+        return tuple(groups)
+
+    def _finish(self, slot: int, started: Started, future: asyncio.Future[tuple[OSError | bool, ...]]) -> None:
         self._active -= 1
+        self._slots.append(slot)
         for (log, job), outcome in zip(started, future.result(), strict=True):
             is_ours = self._running.pop(log)
             if isinstance(outcome, OSError):
@@ -175,9 +202,22 @@ class Flusher:
                 waiter.set_exception(error)
 
 
-def sync_all(files: FileSystem, tasks: tuple[SyncTask, ...]) -> tuple[OSError | bool, ...]:
-    """For each task what `run` said, or the error that ended it. Runs in the executor."""
-    return tuple(_sync(files, task) for task in tasks)
+def sync_all(files: FileSystem, groups: tuple[SyncGroup, ...]) -> tuple[OSError | bool, ...]:
+    """For each task of the groups what `run` said, or the error that ended it. Runs in the executor."""
+    return tuple(outcome for noted, tasks in groups for outcome in _sync_group(files, noted, tasks))
+
+
+def _sync_group(files: FileSystem, noted: SyncNote | None, tasks: tuple[SyncTask, ...]) -> tuple[OSError | bool, ...]:
+    if noted is None:
+        return tuple(_sync(files, task) for task in tasks)
+    try:
+        sync_notes.begin(files, noted)
+        outcomes = tuple(_sync(files, task) for task in tasks)
+        if not any(isinstance(outcome, OSError) for outcome in outcomes):
+            sync_notes.end(files, noted)
+    except OSError as error:
+        return (error,) * len(tasks)
+    return outcomes
 
 
 def _sync(files: FileSystem, task: SyncTask) -> OSError | bool:

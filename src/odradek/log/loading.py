@@ -21,7 +21,7 @@ from odradek.log.log import Log
 from odradek.log.opening import Stop
 from odradek.log.partition_files import PartitionKey
 from odradek.log.storage import LogStorage
-from odradek.log.tasks import OpenTask, open_tasks, readable_offsets
+from odradek.log.tasks import OpenTask, open_tasks, readable_offsets, stop_of
 
 if TYPE_CHECKING:
     from odradek.config import TopicConfig
@@ -96,14 +96,18 @@ class LogLoader:
             logger.info("recovering %d logs of %s after an unclean stop", len(tasks), directory.path)
         progress = _Progress(self._manager, directory.path, len(tasks))
         step = RECOVER_LOGS_PER_CALL
-        chunks = iter([tuple(tasks[at : at + step]) for at in range(0, len(tasks), step)])
-        stop = Stop.PROCESS_CRASH if directory.same_boot else Stop.POWER_LOSS
+        by_stop: dict[Stop, list[OpenTask]] = {}
+        for task in tasks:
+            by_stop.setdefault(stop_of(directory, task.key), []).append(task)
+        chunks = iter(
+            [(stop, tuple(some[at : at + step])) for stop, some in by_stop.items() for at in range(0, len(some), step)]
+        )
         parallel = self._manager.settings.num_recovery_threads_per_data_dir
-        await asyncio.gather(*(self._recover_chunks(chunks, stop, progress) for _ in range(parallel)))
+        await asyncio.gather(*(self._recover_chunks(chunks, progress) for _ in range(parallel)))
 
-    async def _recover_chunks(self, chunks: Iterator[tuple[OpenTask, ...]], stop: Stop, progress: "_Progress") -> None:
+    async def _recover_chunks(self, chunks: Iterator[tuple[Stop, tuple[OpenTask, ...]]], progress: "_Progress") -> None:
         manager = self._manager
-        for chunk in chunks:
+        for stop, chunk in chunks:
             recovered = await manager.loop.run_in_executor(
                 None,
                 recover_logs,

@@ -85,6 +85,10 @@ class LogDirectories:
 
     # -- what they can take ---------------------------------------------------------------------------------------
 
+    def syncing_fd(self, path: str) -> int:
+        """Of the file in which a log directory's syncs are noted, -1 while there is none."""
+        return next((each.syncing_fd for each in self.directories if each.path == path), -1)
+
     def health_of(self, log: Log) -> DirectoryHealth:
         """Of the log directory in which the log is."""
         return self.healths[directory_of(log)]

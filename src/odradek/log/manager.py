@@ -91,7 +91,7 @@ class LogManager(LogDirectories):
         self._retaining: dict[Log, None] = {}
         """Candidates to look at again once they are flushed."""
         self.owners: dict[Log, LogOwner] = {}
-        self.flusher = Flusher(host.files, loop, self._flushed, self._flush_failed)
+        self.flusher = Flusher(host.files, loop, self._flushed, self._flush_failed, self.syncing_fd)
         self.checkpointer = Checkpointer(self)
         self.upkeep = Upkeep(self)
         self.cleaner = LogCleaner(self, settings.cleaner)
@@ -162,7 +162,7 @@ class LogManager(LogDirectories):
         """Release the directories without a word about a clean stop."""
         self.descriptors.close()
         for directory in self.directories:
-            directory.close()
+            directory.close(is_syncing=self.flusher.is_busy)
 
     # -- logs -----------------------------------------------------------------------------------------------------
 

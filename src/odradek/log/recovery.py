@@ -5,12 +5,15 @@ producer state of the checked part are made anew. Below the recovery point every
 is damage, which is reported (`DamagedLogError`) and never cut. Blocks; runs before the log is in use.
 """
 
+import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from odradek.log import cutting, index_rebuild, reading, replay
 from odradek.log.batch_walk import BatchWalk, Located, MalformedBatchError
+from odradek.log.directory import BOOT_ID
 from odradek.log.errors import CorruptIndexError, DamagedLogError
+from odradek.log.log_state import directory_of
 from odradek.log.offset_index import START, OffsetPosition
 from odradek.log.segment import RELATIVE_OFFSET_MAX
 
@@ -62,9 +65,13 @@ def check(log: "Log", recovery_point: int, *, check_every_crc: bool) -> None:
 
 def store(log: "Log", *, was_cut: bool) -> None:
     """What is gone now must not come back with a power loss, behind what is appended by then. Raises OSError."""
+    files = log.storage.files
     if was_cut:
-        log.storage.files.datasync(log.active.open_log().fd)
-    log.storage.files.sync_directory(log.directory)
+        # A process that dies in this sync never learns that it failed: the next one must not trust the cache.
+        with contextlib.suppress(FileNotFoundError):
+            files.unlink(f"{directory_of(log)}/{BOOT_ID}")
+        files.datasync(log.active.open_log().fd)
+    files.sync_directory(log.directory)
 
 
 def _finish(log: "Log", recovery_point: int, end_offset: int) -> None:

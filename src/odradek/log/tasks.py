@@ -9,6 +9,7 @@ from odradek.log import checkpoints, inventory
 from odradek.log.directory import LogDirectory
 from odradek.log.errors import CorruptFileError
 from odradek.log.inventory import INVENTORY, Listing, ListingKey
+from odradek.log.opening import Stop
 from odradek.log.partition_files import PartitionKey
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,13 @@ def open_tasks(directory: LogDirectory, keys: Sequence[PartitionKey]) -> list[Op
         path, cleaned_offset = directory.file(key.name), cleaned.get(place, -1)
         tasks.append(OpenTask(path, key, start_offset, recovery_point, listing, cleaned_offset))
     return tasks
+
+
+def stop_of(directory: LogDirectory, key: PartitionKey) -> Stop:
+    """How the process that last wrote the partition's log ended."""
+    if directory.clean:
+        return Stop.CLEAN
+    return Stop.PROCESS_CRASH if directory.same_boot and key.name not in directory.suspects else Stop.POWER_LOSS
 
 
 def readable_offsets(directory: LogDirectory, name: str) -> checkpoints.Offsets:
