@@ -14,7 +14,8 @@ class Limits:
     max_bytes: int = 1536 * 1024
     pending_requests_max: int = 10_000
     group_requests_max: int = 1_000
-    history_events_max: int = 50_000
+    history_events_max: int = 4_000
+    """Some 2 MB. A watch that falls further behind begins again with a snapshot."""
     page_items: int = 1_000
     keepalives_per_ttl: float = 4.5
 
