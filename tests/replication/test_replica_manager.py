@@ -1,6 +1,7 @@
 """Partitions follow the cluster's image."""
 
 import asyncio
+import errno
 from pathlib import Path
 from uuid import UUID
 
@@ -146,6 +147,45 @@ def test_a_topic_made_again_in_one_revision_never_shows_its_predecessors_records
         await replicas.show(topic_image("flights", CREWS, partition_image(0)), deleted=[FLIGHTS])
         assert (replicas.led().topic_id, replicas.led().log.log_end_offset) == (CREWS, 0)
         assert replicas.manager.partition_by_id(FLIGHTS, 0) is ErrorCode.unknown_topic_id
+        await replicas.logs.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_topic_that_a_full_disk_lets_nobody_rename_is_deleted_later_and_its_name_free_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        files = FaultyFiles()
+        replicas = Replicas(await opened(tmp_path, files=files))
+        await replicas.show(FLIGHTS_TOPIC)
+        again = topic_image("flights", CREWS, partition_image(0))
+        for _ in range(2):
+            files.fail("rename", errno.ENOSPC)
+            await replicas.show(again, deleted=[FLIGHTS])
+            assert replicas.confirmed == []
+            assert names_in(tmp_path, "flights-") == ["flights-0", "flights-1"]
+            assert not isinstance(replicas.manager.partition("flights", 0), Partition)
+        replicas.logs.upkeep.check_space_now()
+        await until(lambda: replicas.confirmed)
+        assert replicas.confirmed == [FLIGHTS]
+        await until(lambda: isinstance(replicas.manager.partition("flights", 0), Partition))
+        assert len([name for name in names_in(tmp_path, "flights-") if name.endswith("-delete")]) == 2
+        await replicas.logs.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_deletion_that_a_failed_directory_may_undo_is_not_confirmed_by_another_ones_retry(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        files = FaultyFiles()
+        replicas = Replicas(await opened(tmp_path / "a", tmp_path / "b", files=files))
+        await replicas.show(FLIGHTS_TOPIC)
+        files.fail("rename", errno.ENOSPC)
+        await replicas.show(deleted=[FLIGHTS])
+        replicas.logs.fail_directory(str(tmp_path / "b"), "injected")
+        replicas.logs.upkeep.check_space_now()
+        await until(lambda: [name for name in names_in(tmp_path / "a", "flights-") if name.endswith("-delete")])
+        await replicas.manager.settled()
+        assert replicas.confirmed == []
         await replicas.logs.stop()
 
     asyncio.run(scenario())

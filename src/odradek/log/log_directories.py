@@ -36,6 +36,8 @@ class LogDirectories:
         """Called with the path of a log directory that went offline."""
         self.on_resumed: Callable[[str], None] = lambda path: None
         """Called with the path of a log directory that has room again."""
+        self.on_retry: Callable[[], None] = lambda: None
+        """Called now and then while deletions wait for room, which they may only need a little of."""
 
     def lock(self, address: str) -> None:
         """Take every log directory and learn what was left there.

@@ -171,8 +171,14 @@ class LogManager(LogDirectories):
         return self.logs.get((topic_id, partition))
 
     def directories_by_key(self) -> dict[LogKey, str]:
-        """Where every partition is, those that are damaged included."""
-        return {key: log.directory for key, log in self.logs.items()}
+        """Where every partition is, those that are damaged or whose deletion was refused included."""
+        refused = {key: f"{each.path}/{each.name}" for key, each in self._partition_directories.refused.items()}
+        return {**refused, **{key: log.directory for key, log in self.logs.items()}}
+
+    @property
+    def has_refused_deletions(self) -> bool:
+        """A full disk let nobody rename some partitions: `on_retry` is called now and then, to delete them again."""
+        return bool(self._partition_directories.refused)
 
     def known_end_offset(self, log: Log) -> int:
         """Where the log ends; of a damaged one, up to where records are known to have been."""

@@ -5,7 +5,7 @@ What blocks runs in the executor in chunks; errors are the answer for a partitio
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from odradek.host.files import FileSystem
 from odradek.log import partition_files
@@ -26,11 +26,22 @@ CREATE_PARALLEL = 4
 Made = dict[PartitionKey, Log | Exception]
 
 
+class Leaving(NamedTuple):
+    """A partition's log directory, name, the name it is to get, and when its files may go after that."""
+
+    path: str
+    name: str
+    target: str
+    delay_ms: int
+
+
 class PartitionDirectories:
     """Part of `LogManager`."""
 
     def __init__(self, manager: "LogManager") -> None:
         self._manager = manager
+        self.refused: dict[LogKey, Leaving] = {}
+        """Partitions of ours no more, whose directories a full disk lets nobody rename."""
 
     async def create(self, keys: Sequence[PartitionKey], config: "TopicConfig") -> Made:
         """Make the partitions' directories, durable on return, and open their logs.
@@ -110,42 +121,54 @@ class PartitionDirectories:
         return log
 
     async def _set_aside(self, keys: Iterable["LogKey"], suffix: str) -> bool:
-        renames: dict[str, list[tuple[str, str]]] = {}
+        renames: dict[str, dict[LogKey, Leaving]] = {}
         keys = tuple(keys)
+        was_refused = any(key in self.refused for key in keys)
         logs = [log for key in keys if (log := self._manager.logs.get(key)) is not None]
         for key in keys:
-            if (let_go := self._let_go(key)) is None:
-                continue
-            path, name, delay_ms = let_go
-            target = set_aside_name(name, self._manager.host.random.randbytes(16).hex(), suffix)
-            renames.setdefault(path, []).append((name, target))
-            if suffix == DELETED_SUFFIX:
-                self._manager.upkeep.remove_later(f"{path}/{target}", delay_ms)
+            if (leaving := self.refused.pop(key, None) or self._let_go(key, suffix)) is not None:
+                renames.setdefault(leaving.path, {})[key] = leaving
         await self._manager.flusher.let_go(logs)
         for log in logs:
             await self._manager.cleaner.let_go(log)
         is_certain = True
-        for path, pairs in renames.items():
-            if self._manager.healths[path].is_failed:
-                continue
-            error = await self._manager.loop.run_in_executor(None, rename_all, self._manager.files, path, tuple(pairs))
-            if error is not None:
-                is_certain = False
-                self._manager.write_failed(self._manager.healths[path], disk_error(error, "renaming partitions"))
+        for path, some in renames.items():
+            is_certain &= await self._rename(path, some)
         if renames:  # What the checkpoints say of these would else be applied to the next partition of the name.
             await self._manager.upkeep.checkpoint_recovery_points()
             await self._manager.upkeep.checkpoint_start_offsets()
             if any(log.cleaned_offset >= 0 for log in logs):
                 await self._manager.upkeep.checkpoint_cleaner_offsets()
+        if was_refused:  # Others of the same topic may have been in a directory that has failed since.
+            return is_certain and not self._manager.any_failed
         return is_certain and not any(self._manager.healths[path].is_failed for path in renames)
 
-    def _let_go(self, key: "LogKey") -> tuple[str, str, int] | None:
-        """Log directory, name and delay of removal of a log that is no longer ours."""
+    async def _rename(self, path: str, leaving: dict["LogKey", "Leaving"]) -> bool:
+        """Whether the partitions of one log directory have durably lost their names."""
+        manager, health = self._manager, self._manager.healths[path]
+        if health.is_failed:
+            return False
+        pairs = tuple((each.name, each.target) for each in leaving.values())
+        error = await manager.loop.run_in_executor(None, rename_all, manager.files, path, pairs)
+        if error is not None:
+            failure = disk_error(error, "renaming partitions")
+            manager.write_failed(health, failure)
+            if isinstance(failure, DiskFullError):
+                self.refused.update(leaving)
+            return False
+        for each in leaving.values():
+            if each.target.endswith(DELETED_SUFFIX):
+                manager.upkeep.remove_later(f"{path}/{each.target}", each.delay_ms)
+        return True
+
+    def _let_go(self, key: "LogKey", suffix: str) -> "Leaving | None":
+        """The log is no longer ours."""
         manager = self._manager
         if (log := manager.logs.get(key)) is not None:
             manager.drop(log)
             path, _, name = log.directory.rpartition("/")
-            return path, name, log.config.file_delete_delay_ms
+            target = set_aside_name(name, manager.host.random.randbytes(16).hex(), suffix)
+            return Leaving(path, name, target, log.config.file_delete_delay_ms)
         return None
 
 

@@ -84,6 +84,10 @@ class Upkeep:
         """Remove a directory that was set aside, once its delay has passed."""
         self._removals.append((self._loop.time() + delay_ms / 1000, path))
 
+    def check_space_now(self) -> None:
+        """At the next tick: also what waits for room is tried again."""
+        self._next["space"] = self._loop.time()
+
     def retain_now(self) -> None:
         """Sweep at the next tick."""
         self._next["retention"] = self._loop.time()
@@ -129,6 +133,8 @@ class Upkeep:
                 self._begin(name, self.checkpoint_high_watermarks())
         else:
             self._next[name] = now + SPACE_CHECK_S
+            if self._manager.has_refused_deletions:
+                self._manager.on_retry()
             if self._checkpointer.appended or self._low:
                 self._begin(name, self._watch_space())
 

@@ -58,7 +58,10 @@ class ReplicaManager:
         """Could not be made for want of space; tried again when there is some."""
         self._worker: asyncio.Task[None] | None = None
         self._confirmations: dict[UUID, asyncio.Task[None]] = {}
+        self._undeleted: dict[UUID, None] = {}
+        """Topics that a full disk let nobody delete; tried again now and then."""
         logs.on_resumed = self._retry_unplaced
+        logs.on_retry = self._retry_undeleted
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
@@ -234,6 +237,8 @@ class ReplicaManager:
             keys = [key for key in self._logs.directories_by_key() if key[0] == topic_id]
             if await self._logs.delete(keys):
                 self._confirm(topic_id)
+            elif self._logs.has_refused_deletions:
+                self._undeleted[topic_id] = None
 
     def _confirm(self, topic_id: UUID) -> None:
         """Without waiting: the metadata store may be away, and other topics' logs must not wait for it."""
@@ -266,8 +271,13 @@ class ReplicaManager:
         else:
             logger.error("%s could not be made: %s", key.name, made)
             self._by_id[key.topic_id][key.partition] = ErrorCode.kafka_storage_error
-            if isinstance(made, DiskFullError):
+            if isinstance(made, DiskFullError) or self._undeleted:  # One of these may have had its name.
                 self._unplaced[key] = None
+
+    def _retry_undeleted(self) -> None:
+        undeleted, self._undeleted = self._undeleted, {}
+        self._to_delete.update(undeleted)
+        self._retry_unplaced("")
 
     def _retry_unplaced(self, _: str) -> None:
         unplaced, self._unplaced = self._unplaced, {}
