@@ -73,12 +73,17 @@ def is_full(server: FrameServer) -> bool:
     return server.connections.unsent.is_full
 
 
-async def is_answered() -> bool:
+ANY = order("echo", 7)
+HEARTBEAT = b"\x00\x0c      %08d" % 7
+"""Begins with the API key that Heartbeat has; the server echoes what it does not know."""
+
+
+async def is_answered(content: bytes = ANY) -> bool:
     """Whether a client that asks for little gets it."""
     reader, writer = await asyncio.open_connection("server", PORT)
-    writer.write(frame(order("echo", 7)))
+    writer.write(frame(content))
     try:
-        return await reader.readexactly(20) == frame(order("echo", 7))
+        return await reader.readexactly(20) == frame(content)
     except asyncio.IncompleteReadError:
         return False
     finally:
@@ -98,6 +103,19 @@ def test_who_does_not_read_is_cut_off_when_others_wait_for_the_room() -> None:
             each.transport.resume_reading()
         await asyncio.sleep(1)
         assert [each.is_lost for each in deaf].count(True) == server.connections.cut_off
+
+    play(SHORT_OF_RESPONSES, script)
+
+
+def test_what_is_answered_briefly_does_not_wait_for_room() -> None:
+    async def script(server: FrameServer) -> None:
+        await peer(order("pooled", HELD))
+        await asyncio.sleep(1)
+        waiting = asyncio.ensure_future(is_answered())
+        assert await is_answered(HEARTBEAT)
+        assert server.connections.cut_off == 0
+        assert not waiting.done()
+        assert await waiting
 
     play(SHORT_OF_RESPONSES, script)
 

@@ -10,6 +10,7 @@ turn is over (`turns`), and when all clients together hold too much.
 import asyncio
 import logging
 from collections import deque
+from struct import Struct
 from typing import TYPE_CHECKING, cast
 
 from odradek.broker.buffers import RECEIVE_SIZE
@@ -52,6 +53,12 @@ SMALL_READ = 4096
 """Bytes read of a new request while there is no room for large ones."""
 
 SIZE_BYTES = SIZE.size
+
+ANSWERED_BRIEFLY = frozenset((0, 1, 8, 10, 11, 12, 13, 14, 18, 22))
+"""API keys of Produce, Fetch (which then brings no records), OffsetCommit, FindCoordinator, JoinGroup, Heartbeat,
+LeaveGroup, SyncGroup, ApiVersions, InitProducerId: what producers and consumers live on costs little to answer."""
+
+unpack_key = Struct(">h").unpack_from
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -326,7 +333,7 @@ class Connection(asyncio.BufferedProtocol):
     def _is_blocked(self, view: memoryview, start: int) -> bool:
         """Whether the request there has to wait."""
         queue, unsent = self._queue, self._connections.unsent
-        if unsent.is_full:
+        if unsent.is_full and (self in unsent or unpack_key(view, start)[0] not in ANSWERED_BRIEFLY):
             unsent.wait(self)
             return True
         if self.is_writing_paused or self._queued_bytes > QUEUED_BYTES_MAX:

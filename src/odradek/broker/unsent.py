@@ -1,7 +1,7 @@
 """Bytes of responses that clients have not taken, of all connections: how many there may be, and who has to wait.
 
 `odradek.queued.max.response.bytes` bounds them. From half of it on a fetch is answered with as little as is allowed;
-past it no request is begun until clients have taken theirs.
+past it no request is begun that may have a large answer, nor any of a client that has not taken its last ones.
 """
 
 from collections.abc import Callable, Iterator

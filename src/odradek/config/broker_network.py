@@ -106,7 +106,7 @@ CONNECTIONS = (
         type=Type.LONG,
         default=256 << 20,
         check=Between(1 << 20),
-        doc="Bytes of responses that clients have not taken past which no more requests are begun.",
+        doc="Bytes of responses that clients have not taken past which none that may have a large answer is begun.",
     ),
 )
 
