@@ -19,7 +19,7 @@ from odradek.replication.partition import Partition
 from odradek.replication.replay import TURN_BYTES
 from tests.replication.images import partition_image
 from tests.support.faulty_files import FaultyFiles
-from tests.support.log_managers import create, keys, opened, until
+from tests.support.log_managers import CREWS, FLIGHTS, crash, create, keys, opened, until
 from tests.support.logs import batch, offsets_in, topic_config
 
 DURABLE = topic_config(flush_messages=1)
@@ -44,6 +44,11 @@ async def leader(manager: LogManager, config: Any = None, **image: Any) -> Parti
     return partition
 
 
+def cut_one_byte(segment: Path) -> None:
+    """The last batch is not whole any more."""
+    segment.write_bytes(segment.read_bytes()[:-1])
+
+
 def append(partition: Partition, value: bytes = b"v", **options: Any) -> AppendResult:
     """Without a detour through a thread."""
     result = partition.append(batch(value), **options)
@@ -64,6 +69,83 @@ def test_an_append_is_committed_at_once_where_there_is_one_replica(tmp_path: Pat
         assert partition.high_watermark == partition.last_stable_offset == 1
         assert partition.commit(result.last_offset) is None
         await manager.stop()
+
+    run(scenario())
+
+
+async def led_again(manager: LogManager, config: Any = None) -> Partition:
+    """The partition after a restart."""
+    (log,) = manager.logs.values()
+    log.config = config or log.config
+    partition = Partition(log, manager, lambda _: None)
+    manager.attach(log, partition)
+    return partition
+
+
+def test_after_a_crash_nothing_that_was_committed_is_taken_back_until_it_is_synced_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager, DURABLE)
+        committed = partition.commit(append(partition).last_offset)
+        assert committed is not None
+        await committed
+        await manager.upkeep.checkpoint_high_watermarks()
+        append(partition)
+        await crash(manager)
+        manager = await opened(tmp_path)
+        partition = await led_again(manager, DURABLE)
+        assert (partition.log.flushed_offset, partition.high_watermark, partition.log.log_end_offset) == (0, 1, 2)
+        assert partition.lead(partition_image(6))
+        assert partition.high_watermark == 1
+        await until(lambda: partition.high_watermark == 2)
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_a_high_watermark_beyond_what_a_power_loss_left_is_the_logs_end(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager)
+        append(partition)
+        append(partition)
+        await manager.upkeep.checkpoint_high_watermarks()
+        await crash(manager)
+        cut_one_byte(Path(partition.log.active.log_path))
+        manager = await opened(tmp_path, boot_id="boot-2")
+        assert (await led_again(manager)).high_watermark == 1
+        await crash(manager)
+
+    run(scenario())
+
+
+def test_checkpoints_written_before_anybody_leads_keep_the_high_watermarks_that_were_found(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        append(await leader(manager))
+        await manager.stop()
+        manager = await opened(tmp_path)
+        await manager.upkeep.checkpoint_high_watermarks()
+        await crash(manager)
+        assert (tmp_path / "replication-offset-checkpoint").read_text() == "0\n1\nflights 0 1\n"
+
+    run(scenario())
+
+
+def test_a_topic_made_again_does_not_inherit_the_high_watermark_of_the_first(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        append(await leader(manager))
+        await manager.upkeep.checkpoint_high_watermarks()
+        await manager.delete([(FLIGHTS, 0)])
+        assert (tmp_path / "replication-offset-checkpoint").read_text() == "0\n0\n"
+        await create(manager, keys("flights", 1, CREWS))
+        log = manager.logs[CREWS, 0]
+        log.append(batch(b"v"), leader_epoch=0, now_ms=0)
+        await crash(manager)
+        manager = await opened(tmp_path)
+        assert (await led_again(manager)).high_watermark == 0
+        await crash(manager)
 
     run(scenario())
 

@@ -69,11 +69,11 @@ class LogLoader:
     async def _forget_absent(self, directory: LogDirectory, keys: Sequence[PartitionKey]) -> None:
         """An entry of a partition that is gone would be applied to the next one of its name: drop it before that."""
         present = {(key.topic, key.partition): None for key in keys}
-        names = (checkpoints.RECOVERY_POINT, checkpoints.LOG_START_OFFSET, checkpoints.CLEANER_OFFSET)
-        if any(place not in present for name in names for place in readable_offsets(directory, name)):
+        if any(place not in present for name in checkpoints.WRITTEN for place in readable_offsets(directory, name)):
             await self._manager.upkeep.checkpoint_recovery_points()
             await self._manager.upkeep.checkpoint_start_offsets()
             await self._manager.upkeep.checkpoint_cleaner_offsets()
+            await self._manager.upkeep.checkpoint_high_watermarks()
 
     def _clean_up(self, directory: LogDirectory, found: partition_files.Scan) -> None:
         for name in found.deleted:
@@ -144,6 +144,9 @@ class LogLoader:
         opened.cleaned_offset = task.cleaned_offset
         hand_over(opened, manager.storage)
         manager.adopt(opened)
+        if task.high_watermark >= 0:
+            kept = min(task.high_watermark, opened.log_end_offset)
+            manager.found_high_watermarks[opened] = max(kept, opened.log_start_offset)
 
 
 class DuplicateLogError(Exception):
@@ -175,7 +178,7 @@ def _damaged_partition(task: OpenTask, damage: DamagedLogError) -> DamagedPartit
     offsets = {
         checkpoints.RECOVERY_POINT: task.recovery_point,
         checkpoints.LOG_START_OFFSET: task.log_start_offset,
-        checkpoints.HIGH_WATERMARK: task.log_start_offset,
+        checkpoints.HIGH_WATERMARK: max(task.high_watermark, task.log_start_offset),
         checkpoints.CLEANER_OFFSET: max(task.cleaned_offset, 0),
     }
     return DamagedPartition(task.path, (task.key.topic, task.key.partition), str(damage), offsets, task.listing)

@@ -91,6 +91,8 @@ class LogManager(LogDirectories):
         self._retaining: dict[Log, None] = {}
         """Candidates to look at again once they are flushed."""
         self.owners: dict[Log, LogOwner] = {}
+        self.found_high_watermarks: dict[Log, int] = {}
+        """Of logs without an owner yet: how far they were committed, by checkpoint, as far as they still reach."""
         self.flusher = Flusher(host.files, loop, self._flushed, self._flush_failed, self.syncing_fd)
         self.checkpointer = Checkpointer(self)
         self.upkeep = Upkeep(self)
@@ -186,8 +188,9 @@ class LogManager(LogDirectories):
         return log.log_end_offset if damaged is None else max(log.log_end_offset, damaged.offsets[RECOVERY_POINT])
 
     def attach(self, log: Log, owner: LogOwner) -> None:
-        """From now on the owner hears of what becomes of the log."""
+        """From now on the owner hears of what becomes of the log, and is asked for its high watermark."""
         self.owners[log] = owner
+        self.found_high_watermarks.pop(log, None)
 
     def kept(self, path: str, checkpoint: str) -> Offsets:
         """A checkpoint's entries of the directory's damaged partitions: they say below what nothing may be cut."""
@@ -195,9 +198,9 @@ class LogManager(LogDirectories):
         return {each.place: each.offsets[checkpoint] for each in damaged}
 
     def high_watermark_of(self, log: Log) -> int | None:
-        """None for a log that nobody leads or follows yet."""
+        """For a log that nobody leads or follows yet that of the checkpoint; None for a new one."""
         owner = self.owners.get(log)
-        return None if owner is None else owner.high_watermark
+        return self.found_high_watermarks.get(log) if owner is None else owner.high_watermark
 
     def stable_offset_of(self, log: Log) -> int:
         """Below it everything is committed and decided: of a log nobody leads or follows yet, all there is."""
@@ -242,6 +245,7 @@ class LogManager(LogDirectories):
         self.candidates.pop(log, None)
         self._retaining.pop(log, None)
         self.owners.pop(log, None)
+        self.found_high_watermarks.pop(log, None)
         log.close()
 
     def retain(self, log: Log) -> None:

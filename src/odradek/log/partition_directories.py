@@ -137,6 +137,7 @@ class PartitionDirectories:
         if renames:  # What the checkpoints say of these would else be applied to the next partition of the name.
             await self._manager.upkeep.checkpoint_recovery_points()
             await self._manager.upkeep.checkpoint_start_offsets()
+            await self._manager.upkeep.checkpoint_high_watermarks()
             if any(log.cleaned_offset >= 0 for log in logs):
                 await self._manager.upkeep.checkpoint_cleaner_offsets()
         if was_refused:  # Others of the same topic may have been in a directory that has failed since.

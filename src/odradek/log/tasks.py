@@ -26,6 +26,8 @@ class OpenTask(NamedTuple):
     """What the log consisted of when that was last certain, None when nothing is known."""
     cleaned_offset: int = -1
     """Where its last compaction ended, -1 when there was none."""
+    high_watermark: int = -1
+    """Below it everything was committed, -1 when that is not known."""
 
 
 def open_tasks(directory: LogDirectory, keys: Sequence[PartitionKey]) -> list[OpenTask]:
@@ -33,14 +35,19 @@ def open_tasks(directory: LogDirectory, keys: Sequence[PartitionKey]) -> list[Op
     recovery_points = readable_offsets(directory, checkpoints.RECOVERY_POINT)
     starts = readable_offsets(directory, checkpoints.LOG_START_OFFSET)
     cleaned = readable_offsets(directory, checkpoints.CLEANER_OFFSET)
+    committed = readable_offsets(directory, checkpoints.HIGH_WATERMARK)
     listings = read_listings(directory)
     tasks = []
     for key in keys:
         place = key.topic, key.partition
         start_offset, recovery_point = starts.get(place, 0), recovery_points.get(place, 0)
         listing = listings.get((key.topic, key.partition, key.topic_id))
-        path, cleaned_offset = directory.file(key.name), cleaned.get(place, -1)
-        tasks.append(OpenTask(path, key, start_offset, recovery_point, listing, cleaned_offset))
+        path, cleaned_offset, high_watermark = (
+            directory.file(key.name),
+            cleaned.get(place, -1),
+            committed.get(place, -1),
+        )
+        tasks.append(OpenTask(path, key, start_offset, recovery_point, listing, cleaned_offset, high_watermark))
     return tasks
 
 

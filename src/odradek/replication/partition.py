@@ -65,7 +65,9 @@ class Partition:
         self.topic_id: UUID = log.topic_id
         self.log = log
         self.leader_epoch = -1
-        self.high_watermark = log.log_start_offset
+        found = logs.high_watermark_of(log)
+        self.high_watermark = log.log_start_offset if found is None else found
+        """Begins where the checkpoint has it, as Kafka's: what consumers have seen is not taken back at a restart."""
         self.error = ErrorCode.not_leader_or_follower
         """What a request for this partition is answered instead of being served."""
         self._logs = logs
