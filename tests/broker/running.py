@@ -56,12 +56,14 @@ class Running:
 
 
 @asynccontextmanager
-async def running(path: Path, files: FileSystem | None = None, **config: Any) -> AsyncIterator[Running]:
+async def running(
+    path: Path, files: FileSystem | None = None, store: MemoryStore | None = None, **config: Any
+) -> AsyncIterator[Running]:
     """Configuration keys have underscores for dots; `files` stands in for the real file system."""
     values = {key.replace("_", "."): value for key, value in config.items()}
     host = real_host() if files is None else replace(real_host(), files=files)
     settings = BrokerConfig.parse({"log.dirs": str(path), "listeners": "PLAINTEXT://127.0.0.1:0", **values})
-    broker = Broker(host, asyncio.get_running_loop(), settings, MemoryStore())
+    broker = Broker(host, asyncio.get_running_loop(), settings, store or MemoryStore())
     await broker.start()
     here = Running(broker)
     try:
