@@ -5,33 +5,32 @@ checkpoints. What blocks runs in the executor as a plain function of immutable a
 from the event loop only. One timer, once a second, drives everything periodic (`upkeep`): its cost is that of the logs
 written since, not of all logs.
 
-The parts: `log_directories` (all of `log.dirs`, what they can take), `directory` (lock, identity), `loading` (opening
-and recovery), `partition_files` (creation and deletion), `flusher` (group commit), `upkeep` (background syncing,
-checkpoints, retention), `health` and `space` (disks that are full, slow or failing).
+The parts: `log_directories` (all of `log.dirs`, what they can take), `registry` (which logs there are), `directory`
+(lock, identity), `loading` (opening and recovery), `partition_files` (creation and deletion), `flusher` (group commit),
+`upkeep` (background syncing, retention), `checkpointing`, `health` and `space` (disks that are full, slow or failing).
 """
 
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Protocol
-from uuid import UUID
 
 from odradek.config import TopicConfig
 from odradek.host import Host
 from odradek.log.checkpointing import Checkpointer
-from odradek.log.checkpoints import RECOVERY_POINT, Offsets
 from odradek.log.cleaning.cleaner import LogCleaner
 from odradek.log.descriptors import Descriptors
 from odradek.log.errors import DirectoryFailedError, LogError
 from odradek.log.flusher import Flusher
 from odradek.log.health import DirectoryHealth
-from odradek.log.loading import DamagedPartition, LogLoader
+from odradek.log.loading import LogLoader
 from odradek.log.log import Log
-from odradek.log.log_directories import LogDirectories
 from odradek.log.log_state import directory_of
 from odradek.log.partition_directories import Made, PartitionDirectories
 from odradek.log.partition_files import PartitionKey
+from odradek.log.registry import LogKey as LogKey
+from odradek.log.registry import LogOwner as LogOwner
+from odradek.log.registry import LogRegistry
 from odradek.log.settings import LogSettings
 from odradek.log.storage import LogStorage
 from odradek.log.upkeep import Upkeep
@@ -43,33 +42,8 @@ PRESSURE_S = 0.1
 PRESSURE_LOGS = 64
 """While descriptors are short, so many logs are synced, so often at most."""
 
-LogKey = tuple[UUID, int]
-"""Topic id and partition."""
 
-
-class LogOwner(Protocol):
-    """Who is told what becomes of a log: its `Partition`."""
-
-    @property
-    def high_watermark(self) -> int: ...
-
-    @property
-    def last_stable_offset(self) -> int: ...
-
-    def flushed(self) -> None:
-        """`log.flushed_offset` has moved."""
-        ...
-
-    def log_start_moved(self) -> None:
-        """`log.log_start_offset` has moved."""
-        ...
-
-    def directory_failed(self, message: str) -> None:
-        """The log's directory is offline."""
-        ...
-
-
-class LogManager(LogDirectories):
+class LogManager(LogRegistry):
     """See the module. Order of use: `lock`, `load`, `start`, ..., `stop` (or `abandon`)."""
 
     def __init__(
@@ -81,18 +55,12 @@ class LogManager(LogDirectories):
         self.time_ms = host.clock.time_ms
         self.descriptors = Descriptors(host.files, min(settings.odradek_open_files_max, host.descriptors_max // 2))
         self.storage = LogStorage(host.files, self.descriptors, host.random, self.mark_dirty)
-        self.logs: dict[LogKey, Log] = {}
-        self.damaged: dict[LogKey, DamagedPartition] = {}
-        """Partitions that can only be read, as far as they are intact: their `Log.damage` is set."""
         self.dirty: dict[Log, float] = {}
         """Logs with bytes that are not on stable storage, and since when (loop seconds)."""
         self.candidates: dict[Log, None] = {}
         """Logs that hold anything retention could remove."""
         self._retaining: dict[Log, None] = {}
         """Candidates to look at again once they are flushed."""
-        self.owners: dict[Log, LogOwner] = {}
-        self.found_high_watermarks: dict[Log, int] = {}
-        """Of logs without an owner yet: how far they were committed, by checkpoint, as far as they still reach."""
         self.flusher = Flusher(host.files, loop, self._flushed, self._flush_failed, self.syncing_fd)
         self.checkpointer = Checkpointer(self)
         self.upkeep = Upkeep(self)
@@ -168,10 +136,6 @@ class LogManager(LogDirectories):
 
     # -- logs -----------------------------------------------------------------------------------------------------
 
-    def get(self, topic_id: UUID, partition: int) -> Log | None:
-        """The open log of a partition."""
-        return self.logs.get((topic_id, partition))
-
     def directories_by_key(self) -> dict[LogKey, str]:
         """Where every partition is, those that are damaged or whose deletion was refused included."""
         refused = {key: f"{each.path}/{each.name}" for key, each in self._partition_directories.refused.items()}
@@ -181,31 +145,6 @@ class LogManager(LogDirectories):
     def has_refused_deletions(self) -> bool:
         """A full disk let nobody rename some partitions: `on_retry` is called now and then, to delete them again."""
         return bool(self._partition_directories.refused)
-
-    def known_end_offset(self, log: Log) -> int:
-        """Where the log ends; of a damaged one, up to where records are known to have been."""
-        damaged = self.damaged.get((log.topic_id, log.partition))
-        return log.log_end_offset if damaged is None else max(log.log_end_offset, damaged.offsets[RECOVERY_POINT])
-
-    def attach(self, log: Log, owner: LogOwner) -> None:
-        """From now on the owner hears of what becomes of the log, and is asked for its high watermark."""
-        self.owners[log] = owner
-        self.found_high_watermarks.pop(log, None)
-
-    def kept(self, path: str, checkpoint: str) -> Offsets:
-        """A checkpoint's entries of the directory's damaged partitions: they say below what nothing may be cut."""
-        damaged = [each for each in self.damaged.values() if each.path.startswith(f"{path}/")]
-        return {each.place: each.offsets[checkpoint] for each in damaged}
-
-    def high_watermark_of(self, log: Log) -> int | None:
-        """For a log that nobody leads or follows yet that of the checkpoint; None for a new one."""
-        owner = self.owners.get(log)
-        return self.found_high_watermarks.get(log) if owner is None else owner.high_watermark
-
-    def stable_offset_of(self, log: Log) -> int:
-        """Below it everything is committed and decided: of a log nobody leads or follows yet, all there is."""
-        owner = self.owners.get(log)
-        return log.log_end_offset if owner is None else min(owner.high_watermark, owner.last_stable_offset)
 
     async def create(self, keys: Sequence[PartitionKey], config: TopicConfig) -> Made:
         """Make the partitions' directories, durable on return, and open their logs.
@@ -321,12 +260,6 @@ class LogManager(LogDirectories):
 
     def _flush_failed(self, log: Log, error: DirectoryFailedError) -> None:
         self.fail_directory(directory_of(log), str(error))
-
-    def _unclean_directories(self) -> dict[str, None]:
-        """Those with logs that the next start has to scan: not all synced, or damaged."""
-        unsynced = [directory_of(log) for log in self.logs.values() if log.recovery_point != log.log_end_offset]
-        damaged = [directory_of(log) for log in self.logs.values() if log.damage is not None]
-        return dict.fromkeys((*unsynced, *damaged))
 
     def _flush_oldest(self) -> None:
         """Too many descriptors are kept open by unsynced bytes: sync those that have waited longest."""
