@@ -30,6 +30,8 @@ async def cause_faults(lives: "BrokerLives", broker: str, client: str, logs: str
     for _ in range(FAULTS):
         await asyncio.sleep(chance.uniform(0.0, 1.5))
         kind = chance.choice(("partition", "one way", "reset", "full", "refused", "slow", "slow and refused"))
+        if lives.broker is None or not lives.broker.is_serving:
+            continue  # It need not start on a disk that is full.
         if kind == "full":
             disk.capacity_bytes = disk.used_bytes + chance.randint(0, FREE_BYTES_MAX)
         elif "slow" in kind or "refused" in kind:

@@ -6,6 +6,7 @@ retention; topics made, grown, configured, deleted and made again under their na
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
 
 from kio.schema.errors import ErrorCode
 
@@ -20,6 +21,7 @@ Action = Callable[[WireClient], Awaitable[bool]]
 
 TIMESTAMP_MS, TIMESTAMP_STEP_MS, SEGMENT_MS = 1_700_000_000_000, 2_000, 5_000
 SEGMENTS = {"segment.ms": str(SEGMENT_MS), "segment.jitter.ms": "0", "index.interval.bytes": "0"}
+BROKER, PORT = "broker", 9092
 EVENTS, SYNCED, SHORT, PASSING = "events", "synced", "short", "passing"
 RETENTION_BYTES = 600
 GROUP, GONE, MEMBERS = "readers", "gone", "members"
@@ -107,10 +109,13 @@ class Sender:
 
 
 class Script:
-    """The actions, in order, and who sends. `stop` lets the broker stop in good order."""
+    """The actions, in order, and who sends. `stop` lets the broker stop in good order; `now_ms` is its wall clock."""
 
-    def __init__(self, promises: Promises, stop: Action) -> None:
-        self.promises, self.stop = promises, stop
+    config: ClassVar[dict[str, Any]] = {}
+    """What the broker is configured with beyond the rest."""
+
+    def __init__(self, promises: Promises, stop: Action, now_ms: Callable[[], int]) -> None:
+        self.promises, self.stop, self.now_ms = promises, stop, now_ms
         self.senders: dict[str, Sender] = {}
         self.member_id = ""
 
@@ -137,13 +142,16 @@ class Script:
             self.configure(EVENTS, "max.message.bytes", "500000"),
             self.create(PASSING, 1, {}),
             *self.sends(PASSING, 2),
+            self.commit(GROUP, PASSING, 2),
             self.delete(PASSING),
             self.grow(SHORT, 2),
             self.commit(GROUP, EVENTS, 4),
             self.delete_group(GONE),
             self.create(PASSING, 2, {}),
+            self.forgotten(GROUP, PASSING),
             *self.sends(PASSING, 1),
             *self.sends(SYNCED, 2),
+            self.delete_records(SYNCED, 2),
         ]
 
     def second_half(self) -> list[Action]:
@@ -155,7 +163,7 @@ class Script:
             self.commit(GROUP, EVENTS, 5),
             self.delete(PASSING),
             *self.sends(SHORT, 4),
-            self.delete_records(SYNCED, 3),
+            self.delete_records(SYNCED, 4),
             self.rest(UPKEEP_SECONDS),
             *self.sends(SYNCED, 2),
             self.create(PASSING, 1, {}),
@@ -187,7 +195,9 @@ class Script:
     def delete(self, name: str) -> Action:
         async def attempt(client: WireClient) -> bool:
             topic = self.promises.topics[name]
-            topic.state = "deleting"
+            if topic.state == "made":
+                topic.state = "deleting"
+                self.promises.deleting(name)
             answer = (await client.delete_topics([name])).responses[0].error_code
             if answer in (ErrorCode.none, ErrorCode.unknown_topic_or_partition):
                 topic.state = "deleted"
@@ -233,6 +243,8 @@ class Script:
         async def attempt(client: WireClient) -> bool:
             self.promises.topics[name].history.add(Trimmed((name, 0), offset))
             answer = await requests.delete_records(client, name, 0, offset)
+            if answer is ErrorCode.none:
+                self.promises.topics[name].starts[0] = offset
             return answer in (ErrorCode.none, ErrorCode.offset_out_of_range)
 
         return attempt
@@ -249,6 +261,17 @@ class Script:
 
     def delete_group(self, group: str) -> Action:
         return self.committing(group, EVENTS, NONE_COMMITTED, lambda client: requests.delete_group(client, group))
+
+    def forgotten(self, group: str, topic: str) -> Action:
+        """Offsets of a deleted topic go too, some time after it."""
+
+        async def attempt(client: WireClient) -> bool:
+            if await requests.committed(client, group, topic) != NONE_COMMITTED:
+                return False
+            self.promises.commit_acknowledged(group, topic, NONE_COMMITTED)
+            return True
+
+        return attempt
 
     def committing(
         self, group: str, topic: str, offset: int, ask: Callable[[WireClient], Awaitable[ErrorCode]]

@@ -23,20 +23,20 @@ from odradek.log.errors import LogError
 from odradek.metastore.store import StoreError
 from odradek.simulation import Machine, NetworkOptions, Operation, Process, World
 from tests.simulation import broker_requests as requests
-from tests.simulation.broker_script import Action, Script
+from tests.simulation.broker_script import BROKER, PORT, Action, Script
 from tests.simulation.journal_store import JournalStore
 from tests.simulation.promises import Promises, Topic
 from tests.support.history import Acknowledged, Final
 from tests.support.wire_client import WireClient
 
 Kind = Literal["process", "power", "eio", "enospc"]
-BROKER, CLIENT, PORT = "broker", "client", 9092
+CLIENT = "client"
 DIRECTORY, METADATA = "/data", "/metadata"
 RETRIED = (ConnectionError, TimeoutError, OSError)
 FAILING = (LogError, StoreError, ClusterStartError, MetadataUnavailable, OSError)
 """What a broker may end with when its disk has failed or is full."""
 GROWING = ("create", "pwritev", "mkdir", "allocate")
-RETRY_SECONDS, QUIET_SECONDS, ACTION_SECONDS_MAX = 0.1, 0.5, 60.0
+RETRY_SECONDS, QUIET_SECONDS, ACTION_SECONDS_MAX = 0.1, 0.5, 120.0
 FULL_SECONDS_MAX, FREE_BYTES_MAX = 4.0, 3000
 STEPS_MAX = 600_000
 AGAIN_CHANCE, RECOVERY_STEPS_MAX, AGAIN_STEPS_MAX = 0.25, 25, 300
@@ -53,20 +53,28 @@ class Trouble:
 class BrokerSteps:
     """One run: the machine, the script, the promises. A second trouble's step counts from the start after the first."""
 
-    def __init__(self, schedule: int, troubles: Sequence[Trouble], *, flushed: bool, replay: str | None = None) -> None:
+    def __init__(
+        self,
+        schedule: int,
+        troubles: Sequence[Trouble],
+        *,
+        flushed: bool,
+        script: type[Script] = Script,
+        replay: str | None = None,
+    ) -> None:
         self.world = World(schedule, options=NetworkOptions(connect_timeout=1.0), replay=replay)
         self.chance = Random(f"{schedule} broker steps")
         self.flushed = flushed
         self.promises = Promises(flushed=flushed)
-        self.script = Script(self.promises, self.stop)
         self.machine: Machine = self.world.machine(BROKER)
+        self.script = script(self.promises, self.stop, self.machine.clock.time_ms)
         for path in (DIRECTORY, METADATA):
             self.machine.disk.make_directories(path)
         self.troubles = list(troubles)
         self.trouble: Trouble | None = None
         """That which has happened and was not recovered from yet."""
         self.loses_suffix = False
-        self.may_fail = False
+        self.had_fault = self.may_fail = False
         """The disk has refused something, or is full."""
         self.obstacle: Exception | None = None
         """What the clients met last."""
@@ -123,7 +131,7 @@ class BrokerSteps:
             disk.crash_at(disk.steps, trouble.kind)
             self.loses_suffix = trouble.kind == "power"
             return
-        self.may_fail = True
+        self.had_fault = self.may_fail = True
         if trouble.kind == "eio":
             self.loses_suffix = operation.name == "datasync"
             raise OSError(errno.EIO, "drawn", operation.path)
@@ -148,11 +156,13 @@ class BrokerSteps:
             "group.initial.rebalance.delay.ms": 0,
             "log.retention.ms": -1,
             "log.roll.ms": 2000,
+            "log.segment.delete.delay.ms": 500,
             "log.retention.check.interval.ms": 1000,
             "log.flush.offset.checkpoint.interval.ms": 1500,
             "log.flush.start.offset.checkpoint.interval.ms": 2500,
             "replica.high.watermark.checkpoint.interval.ms": 3000,
         }
+        values.update(self.script.config)
         if self.flushed:
             values["log.flush.interval.messages"] = 1
         return BrokerConfig.parse(values)
@@ -166,6 +176,8 @@ class BrokerSteps:
         await self.until_done(self.verify)
         if self.trouble is not None:  # It came in the very last moment.
             await self.until_done(self.verify)
+        if not self.had_fault:
+            await self.until_done(self.nothing_is_left)
 
     async def until_done(self, action: Action) -> None:
         """Over a new connection, again and again; whoever died meanwhile is brought back, and asked for everything."""
@@ -176,7 +188,9 @@ class BrokerSteps:
                     await self.come_back()
                 await self.come_back()
         except TimeoutError:
-            raise AssertionError(f"not done in {ACTION_SECONDS_MAX} s: {self.obstacle!r}") from None
+            raise AssertionError(
+                f"{action.__qualname__} not done in {ACTION_SECONDS_MAX} s: {self.obstacle!r}"
+            ) from None
 
     async def attempt(self, action: Action) -> bool:
         try:
@@ -217,6 +231,15 @@ class BrokerSteps:
         self.promises.check()
         return True
 
+    async def nothing_is_left(self, _: WireClient) -> bool:
+        """Of topics that are gone; and nothing was taken for a stranger's."""
+        topics = self.promises.topics.values()
+        places = {f"{each.name}-{index}" for each in topics if each.state == "made" for index in range(each.partitions)}
+        found = self.machine.disk.mount().listdir(DIRECTORY)
+        left = sorted(each for each in found if each.startswith(tuple(self.promises.topics)) and each not in places)
+        self.obstacle = AssertionError(f"left over: {left}")
+        return not left
+
     async def verify_topic(self, client: WireClient, topic: Topic, partitions: int) -> None:
         topic.check_configs(await requests.configs(client, topic.name, tuple(topic.configs)))
         for index in range(partitions):
@@ -224,6 +247,7 @@ class BrokerSteps:
             records = await requests.read(client, topic.name, index, start, end)
             assert [offset for offset, _ in records] == list(range(start, end)), f"{topic.name} has gaps"
             place = topic.name, index
+            topic.check_start(index, start)
             topic.history.add(Final(place, start, tuple(records)))
             topic.history.add(*(Acknowledged(place, value, offset) for offset, value in records))
             self.promises.check()
@@ -235,22 +259,24 @@ class BrokerSteps:
 
 
 @cache
-def steps_of(schedule: int, *, flushed: bool) -> int:
+def steps_of(schedule: int, script: str, *, flushed: bool) -> int:
     """Steps of I/O of the whole script when nothing happens."""
-    return BrokerSteps(schedule, (), flushed=flushed).run()[1]
+    every: list[type[Script]] = [Script, *Script.__subclasses__()]
+    scripts = {each.__name__: each for each in every}
+    return BrokerSteps(schedule, (), flushed=flushed, script=scripts[script]).run()[1]
 
 
-def run_steps(seed: int, kinds: Sequence[Kind], *, flushed: bool, replay: str) -> str:
+def run_steps(seed: int, kinds: Sequence[Kind], *, flushed: bool, script: type[Script] = Script, replay: str) -> str:
     """The `seed`-th run of a sweep: every kind at every step, far apart ones first; then another schedule."""
     schedule, rank = divmod(seed, 1 << 16)
     number, kind = rank // len(kinds), kinds[rank % len(kinds)]
-    steps = steps_of(schedule, flushed=flushed)
+    steps = steps_of(schedule, script.__name__, flushed=flushed)
     troubles = [Trouble(kind, 1 + number * _stride(steps) % steps)]
     chance = Random(f"{seed} troubles")
     if chance.random() < AGAIN_CHANCE:
         most = chance.choice((RECOVERY_STEPS_MAX, AGAIN_STEPS_MAX))
         troubles.append(Trouble(chance.choice(kinds), chance.randint(1, most)))
-    return BrokerSteps(schedule, troubles, flushed=flushed, replay=replay).run()[0]
+    return BrokerSteps(schedule, troubles, flushed=flushed, script=script, replay=replay).run()[0]
 
 
 def _stride(steps: int) -> int:

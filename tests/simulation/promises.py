@@ -29,6 +29,10 @@ class Topic:
     leader_epochs: dict[int, int] = field(default_factory=dict)
     earlier_epochs: dict[int, int] = field(default_factory=dict)
     """Those of the broker's life before this one."""
+    starts: dict[int, int] = field(default_factory=dict)
+    """Log start offsets as they were last seen."""
+    starts_stored: dict[int, int] = field(default_factory=dict)
+    """Those that the broker stopped with in good order."""
     history: History = field(default_factory=History)
 
     def made(self) -> None:
@@ -60,6 +64,11 @@ class Topic:
             before = self.earlier_epochs.get(part.partition_index, NONE_COMMITTED)
             assert part.leader_epoch > before, f"{self.name}-{part.partition_index} is led in epoch {before} again"
             self.leader_epochs[part.partition_index] = part.leader_epoch
+
+    def check_start(self, partition: int, start: int) -> None:
+        stored = self.starts_stored.get(partition, 0)
+        assert start >= stored, f"{self.name}-{partition} began at {stored} when it was stopped and at {start} now"
+        self.starts[partition] = start
 
     def check_configs(self, found: Mapping[str, str]) -> None:
         for key, value in found.items():
@@ -102,6 +111,8 @@ class Promises:
         """In good order: all of it is stored."""
         for history in (self.offsets, *(topic.history for topic in self.topics.values())):
             history.add(Stored())
+        for topic in self.topics.values():
+            topic.starts_stored = dict(topic.starts)
 
     def producer_id(self, producer_id: int) -> None:
         assert producer_id not in self.producer_ids, f"producer id {producer_id} was given out before"
@@ -115,6 +126,12 @@ class Promises:
     def synced(self, generation: int) -> None:
         """A member was given its assignment."""
         self.generation = max(self.generation, generation)
+
+    def deleting(self, topic: str) -> None:
+        """What groups have committed for it goes with it, sooner or later."""
+        for group, name in self.committed:
+            if name == topic:
+                self.commit_sent(group, topic, NONE_COMMITTED)
 
     def commit_sent(self, group: str, topic: str, offset: int) -> None:
         self.committed[group, topic] = None

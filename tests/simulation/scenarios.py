@@ -4,10 +4,15 @@ from collections.abc import Callable
 from random import Random
 
 from odradek.simulation import CrashKind
+from tests.simulation.broker_expiry import ExpiryScript
 from tests.simulation.broker_lives import BrokerLives
+from tests.simulation.broker_script import Script
 from tests.simulation.broker_steps import Kind, run_steps
+from tests.simulation.broker_topics import BurstScript, RetentionScript, TopicsScript
+from tests.simulation.compacted_lives import run_compacted_lives
 from tests.simulation.echo import run_echo_world
 from tests.simulation.log_lives import run_lives
+from tests.simulation.readers import Readers
 
 CRASHES = 4
 LOG_STEPS_MAX = 250
@@ -17,11 +22,20 @@ RECOVERY_STEPS_MAX = 15
 
 def log(seed: int) -> str:
     """A log manager that dies four times, at any I/O step, of either kind of crash."""
+    return run_lives(seed, crashes_of(seed), replay=replay_line("log", seed))[0]
+
+
+def crashes_of(seed: int) -> list[tuple[int, CrashKind]]:
+    """Step and kind of each, some while recovering from the one before."""
     chance = Random(f"{seed} crashes")
     kinds: tuple[CrashKind, CrashKind] = ("process", "power")
     steps_max = [RECOVERY_STEPS_MAX if chance.random() < 0.25 else LOG_STEPS_MAX for _ in range(CRASHES)]
-    crashes = [(chance.randint(1, most), chance.choice(kinds)) for most in steps_max]
-    return run_lives(seed, crashes, replay=replay_line("log", seed))[0]
+    return [(chance.randint(1, most), chance.choice(kinds)) for most in steps_max]
+
+
+def compacted_log(seed: int) -> str:
+    """A compacted log whose manager dies four times, at any I/O step, of either kind of crash."""
+    return run_compacted_lives(seed, crashes_of(seed), replay=replay_line("compacted-log", seed))
 
 
 def broker(seed: int) -> str:
@@ -54,8 +68,33 @@ def synced_broker_faults(seed: int) -> str:
     return _steps(seed, "synced-broker-faults", ("eio", "enospc"), flushed=True)
 
 
-def _steps(seed: int, name: str, kinds: tuple[Kind, ...], *, flushed: bool) -> str:
-    return run_steps(seed, kinds, flushed=flushed, replay=replay_line(name, seed))
+def broker_expiry(seed: int) -> str:
+    """A broker that forgets offsets and producers when it is time, and dies at one step of I/O."""
+    return _steps(seed, "broker-expiry", ("process", "power"), flushed=True, script=ExpiryScript)
+
+
+def readers(seed: int) -> str:
+    """Fetch sessions and slow readers on a broker that nothing happens to."""
+    return Readers(seed, replay=replay_line("readers", seed)).run()
+
+
+def broker_topics(seed: int) -> str:
+    """Topics come and go on a broker that dies at one step of I/O."""
+    return _steps(seed, "broker-topics", ("process", "power"), flushed=False, script=TopicsScript)
+
+
+def broker_retention(seed: int) -> str:
+    """Retention shortens the log of a broker that dies at one step of I/O."""
+    return _steps(seed, "broker-retention", ("power", "process"), flushed=False, script=RetentionScript)
+
+
+def broker_bursts(seed: int) -> str:
+    """Many producers at once on a broker that flushes every message, and dies at one step of I/O."""
+    return _steps(seed, "broker-bursts", ("power", "process"), flushed=True, script=BurstScript)
+
+
+def _steps(seed: int, name: str, kinds: tuple[Kind, ...], *, flushed: bool, script: type[Script] = Script) -> str:
+    return run_steps(seed, kinds, flushed=flushed, script=script, replay=replay_line(name, seed))
 
 
 def echo(seed: int) -> str:
@@ -72,9 +111,15 @@ SCENARIOS: dict[str, Callable[[int], str]] = {
     "synced-broker": synced_broker,
     "broker-steps": broker_steps,
     "synced-broker-steps": synced_broker_steps,
+    "broker-expiry": broker_expiry,
+    "broker-topics": broker_topics,
+    "broker-bursts": broker_bursts,
+    "broker-retention": broker_retention,
     "broker-faults": broker_faults,
     "synced-broker-faults": synced_broker_faults,
     "log": log,
+    "compacted-log": compacted_log,
+    "readers": readers,
     "echo": echo,
 }
 """By name: seed -> digest of the run; whatever it raises is what was found."""

@@ -5,7 +5,7 @@ import pytest
 
 from tests.simulation.scenarios import broker_faults, replay_line, synced_broker_faults
 
-SEEDS = range(60)
+SEEDS = range(50)
 SEEDS_PER_TEST = 10
 
 
