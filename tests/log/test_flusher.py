@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,41 @@ class GatedFiles(FaultyFiles):
     def datasync(self, fd: int) -> None:
         assert self.gate.wait(DEADLINE_S)
         super().datasync(fd)
+
+
+class Pressed(FaultyFiles):
+    """Opening an index while a flush of the first log begins, too few descriptors are found to be left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.press: Callable[[], None] = lambda: None
+
+    def open(self, path: str, flags: int, mode: int = 0o644) -> int:
+        if path.endswith("flights-0/00000000000000000000.index"):
+            self.press()
+        return super().open(path, flags, mode)
+
+
+def test_a_log_that_is_asked_for_while_its_flush_begins_is_not_synced_twice_at_a_time(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        failures: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+        files = Pressed()
+        manager = await opened(tmp_path, files=files)
+        logs = await create(manager, keys("flights", 6))  # Two of them to an executor call.
+        for log in logs:
+            append(log, batch(b"a"))
+        files.press = lambda: manager.flusher.request(logs[1], everything=True)
+        for log in logs:
+            manager.flusher.request(log, everything=True)
+        await manager.flusher.drain()
+        append(logs[1], batch(b"b"))
+        await asyncio.wait_for(manager.flusher.flush(logs[1]), DEADLINE_S)
+        assert [log.flushed_offset for log in logs] == [1, 2, 1, 1, 1, 1]
+        assert failures == []
+        await manager.stop()
+
+    asyncio.run(scenario())
 
 
 def test_waiters_of_one_turn_share_one_sync(tmp_path: Path) -> None:

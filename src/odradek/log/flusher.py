@@ -128,17 +128,20 @@ class Flusher:
 
     def _start(self, logs: Sequence[tuple[Log, bool]]) -> None:
         started: Started = []
+        self._running.update((log, True) for log, _ in logs)  # Beginning one may ask for others: see `on_pressure`.
         for log, everything in logs:
             try:
                 job = log.begin_flush(everything=True if everything else None)
             except LogError as error:
+                del self._running[log]
                 self._fail(log, error)
                 continue
             if job is None:
+                del self._running[log]
+                self._repeat(log)
                 self._wake_waiters(log)
             else:
                 started.append((log, job))
-                self._running[log] = True
         if not started:
             return
         self._active += 1
@@ -171,13 +174,17 @@ class Flusher:
             if not is_ours:
                 continue
             self._on_flushed(log)
-            if (again := self._again.pop(log, None)) is not None:
-                self._queue[log] = again
+            self._repeat(log)
             self._wake_waiters(log)
         ended, self._ended = self._ended, None
         if ended is not None and not ended.done():
             ended.set_result(None)
         self._start_batches()
+
+    def _repeat(self, log: Log) -> None:
+        """It is not being synced any more; if it was asked for meanwhile, it will be again."""
+        if (again := self._again.pop(log, None)) is not None:
+            self._queue[log] = again
 
     def _fail(self, log: Log, error: Exception) -> None:
         self._again.pop(log, None)
