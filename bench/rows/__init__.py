@@ -5,8 +5,10 @@ from __future__ import annotations
 from bench.contender import BenchRow, shared_row
 from bench.rows.clients import CLIENT_ROWS
 from bench.rows.flatness import FLATNESS_ROWS
+from bench.rows.floods import FLOOD_ROWS
 from bench.rows.neighbours import NEIGHBOUR_ROWS
 from bench.rows.processes import PROCESS_ROWS
+from bench.rows.scale import SCALE_ROWS
 from bench.rows.tools import TOOL_ROWS
 from odradek.benchmark.rows import ROWS as RAW_ROWS
 
@@ -18,7 +20,9 @@ GROUPS: dict[str, list[BenchRow]] = {
     "Kafka's own tools": TOOL_ROWS,
     "Ten times as much": [shared_row(row) for row in FLATNESS_ROWS],
     "Processes": PROCESS_ROWS,
+    "Scale": SCALE_ROWS,
     "Neighbours": NEIGHBOUR_ROWS,
+    "Floods": FLOOD_ROWS,
 }
 """Heading -> its rows."""
 
