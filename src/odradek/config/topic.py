@@ -1,8 +1,4 @@
-"""The options of a topic. Each has a broker key that gives its default; a topic's own value wins.
-
-What compaction alone uses (delete.retention.ms, min/max.compaction.lag.ms, min.cleanable.dirty.ratio) is kept and
-described because clients set it together with `cleanup.policy=compact`.
-"""
+"""The options of a topic. Each has a broker key that gives its default; a topic's own value wins."""
 
 from odradek.config.checks import ANY, NOT_NEGATIVE, POSITIVE, Between, Check, OneOf, SomeOf
 from odradek.config.option import Option, Scope, Synonym, table

@@ -32,6 +32,8 @@ class LookupTask(NamedTuple):
     search: reading.SearchTask
     time_index_path: str
     pending_times: bytes
+    largest_ms: int
+    """No timestamp in the segment is larger; compaction may have left an empty batch of it only."""
 
 
 async def first_at_or_after(log: "Log", timestamp_ms: int) -> FoundTimestamp | None:
@@ -41,7 +43,11 @@ async def first_at_or_after(log: "Log", timestamp_ms: int) -> FoundTimestamp | N
 
 async def with_largest_timestamp(log: "Log") -> FoundTimestamp | None:
     """As `Log.max_timestamp_offset`."""
-    return await _search(log, lambda: [max(log.segments, key=lambda each: each.largest_timestamp_ms())], LARGEST)
+    return await _search(log, lambda: sorted(log.segments, key=_largest_ms, reverse=True), LARGEST)
+
+
+def _largest_ms(segment: "Segment") -> int:
+    return segment.largest_timestamp_ms()
 
 
 def _may_hold(segment: "Segment", timestamp_ms: int) -> bool:
@@ -68,7 +74,8 @@ async def _search(log: "Log", choose: "Callable[[], list[Segment]]", timestamp_m
 
 
 def _task(segment: "Segment") -> LookupTask:
-    return LookupTask(reading.search_task(segment), segment.time_index_path, bytes(segment.pending_times or b""))
+    pending = bytes(segment.pending_times or b"")
+    return LookupTask(reading.search_task(segment), segment.time_index_path, pending, segment.max_timestamp_ms)
 
 
 def find_timestamp(
@@ -78,11 +85,14 @@ def find_timestamp(
 
     Raises FileNotFoundError when a segment is gone, DamagedLogError, OSError.
     """
+    best: FoundTimestamp | None = None
     for task in tasks:
+        if best is not None and (timestamp_ms != LARGEST or best.timestamp_ms >= task.largest_ms):
+            break
         found = _find_in_segment(files, task, timestamp_ms, log_start_offset)
-        if found is not None:
-            return found
-    return None
+        if found is not None and (best is None or found.timestamp_ms > best.timestamp_ms):
+            best = found
+    return best
 
 
 def _find_in_segment(
@@ -93,7 +103,8 @@ def _find_in_segment(
     try:
         walk = BatchWalk(files, fd, search.size, wait=True)
         if timestamp_ms == LARGEST:
-            largest = max((each.header.max_timestamp for each in _batches(walk, search, 0)), default=-1)
+            headers = (each.header for each in _batches(walk, search, 0))
+            largest = max((header.max_timestamp for header in headers if header.count), default=-1)
             if largest < 0:
                 return None
             return _find_from(files, fd, walk, search, 0, largest, log_start_offset)

@@ -157,7 +157,7 @@ class LogCleaner:
     async def clean_now(self, log: "Log") -> bool:
         """Compact all of the log that may be, however little that is; whether it is clean now."""
         await self.let_go(log)
-        if not self._may_be_touched(log):
+        if not self._is_ours(log) or not self._may_be_touched(log):
             return False
         part = cleanable.assess(facts.facts_of(log, self._manager.stable_offset_of(log)), self._manager.time_ms())
         return part.upper_offset > part.first_dirty_offset and await self._clean(log, part)
@@ -178,6 +178,8 @@ class LogCleaner:
         finally:
             del self._cleaning[log], self._jobs[log]
             ended.set_result(None)
+        if not self._is_ours(log):
+            return False
         if isinstance(outcome, Finished):
             await self._cleaned(log, job, outcome, self._loop.time() - started)
             return True
@@ -231,11 +233,15 @@ class LogCleaner:
             return Failed("records", str(error))
         except OSError as error:
             return _failed_by(error, log.directory)
-        await self._complete(log, swapping, replaced)
-        return None
+        is_as_made = await self._complete(log, swapping, replaced)
+        return None if is_as_made else Failed("aborted", "the log has changed")
 
-    async def _complete(self, log: "Log", swapping: Swap, replaced: Replaced) -> None:
-        """After `begin` there is no way back: an error takes the log's directory offline."""
+    async def _complete(self, log: "Log", swapping: Swap, replaced: Replaced) -> bool:
+        """After `begin` there is no way back: an error takes the log's directory offline.
+
+        False when somebody had the swap completed at once, to change the log.
+        """
+        is_as_made = False
         try:
             old = await self._loop.run_in_executor(
                 None, swap.set_old_aside, self._files, log.directory, replaced.sources
@@ -243,7 +249,7 @@ class LogCleaner:
             if log.swap is swapping:
                 swapping.end()
                 await self._loop.run_in_executor(None, self._files.sync_directory, log.directory)
-            if log.swap is swapping:
+            if is_as_made := log.swap is swapping:
                 swapping.stored()
             for path in old:
                 self._manager.upkeep.remove_later(path, log.config.file_delete_delay_ms)
@@ -251,6 +257,7 @@ class LogCleaner:
             self._manager.fail_directory(
                 self._manager.health_of(log).path, f"swapping segments of {log.directory}: {error}"
             )
+        return is_as_made
 
     async def _list_as_compacted(self, log: "Log") -> None:
         """What the disk says of the log's segments must be from a time when they were known to change."""
