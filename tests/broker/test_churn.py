@@ -90,7 +90,7 @@ def objects() -> Counter[str]:
     gc.collect()
     kinds = (type(each) for each in gc.get_objects())
     return Counter(
-        each.__name__ for each in kinds if each.__module__.startswith(("odradek", "asyncio", "_asyncio", "uuid"))
+        each.__name__ for each in kinds if str(each.__module__).startswith(("odradek", "asyncio", "_asyncio", "uuid"))
     )
 
 

@@ -38,6 +38,7 @@ class Router:
         self._broker = broker
         self._handlers: dict[int, Handler] = {}
         self._large = asyncio.Lock()
+        self._long = asyncio.Lock()
         self.requests: dict[int, int] = dict.fromkeys(BY_KEY, 0)
         """Requests taken since the start, by API key."""
 
@@ -102,7 +103,10 @@ class Router:
         """The response, written in the executor where that takes long."""
         entity = await answer if asyncio.iscoroutine(answer) else answer
         write = partial(messages.write_response, header.api_key, header.version, header.correlation_id, entity)
-        return await self._broker.loop.run_in_executor(None, write) if messages.is_large(entity) else write()
+        if not messages.is_large(entity):
+            return write()
+        async with self._long:  # One at a time: each thread that computes holds up the loop.
+            return await self._broker.loop.run_in_executor(None, write)
 
     def _handler(self, api_key: int) -> Handler:
         handler = self._handlers.get(api_key)

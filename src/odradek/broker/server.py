@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,10 @@ from odradek.observe.http import HttpEndpoint
 logger = logging.getLogger(__name__)
 
 METADATA_FILE = "metadata.sqlite"
+
+SWITCH_INTERVAL_S = 0.000_5
+"""How long a thread that computes (a large request is read in one) may keep the loop from going on: Python's own 5 ms
+would be felt by every client."""
 RESTORED = "odradek.metadata.restored.revision"
 
 EXPECTED = (ConfigError, LogError, AlreadyRunningError, PropertiesError, StoreError, ClusterStartError)
@@ -45,6 +50,7 @@ def run(options: StartOptions, on_ready: Callable[[ReadyInfo], None]) -> int:
     try:
         config = load_config(options)
         metrics_address(options.metrics)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         return uvloop.run(serve(options, config, on_ready))
     except StoreRestored as error:
         raise StartError(
