@@ -1,4 +1,5 @@
-"""Scripts about one thing each, so that a crash hits it often: topics that come and go, retention, bursts."""
+"""Scripts about one thing each, so that a crash hits it often: topics that come and go, starts, retention,
+bursts."""
 
 import asyncio
 from typing import Any, ClassVar
@@ -43,6 +44,13 @@ class TopicsScript(Script):
             self.create(name, 1, {}),
             self.delete(name),
         ]
+
+
+class StartScript(Script):
+    """Little more than starts."""
+
+    def actions(self) -> list[Action]:
+        return [self.create(SYNCED, 1, {}), *self.sends(SYNCED, 2), self.stop, *self.sends(SYNCED, 1), self.stop]
 
 
 class RetentionScript(Script):

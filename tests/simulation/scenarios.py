@@ -4,17 +4,18 @@ from collections.abc import Callable
 from random import Random
 
 from odradek.simulation import CrashKind
+from tests.simulation.broker_damage import BrokerDamage
 from tests.simulation.broker_expiry import ExpiryScript
 from tests.simulation.broker_lives import BrokerLives
 from tests.simulation.broker_script import Script
 from tests.simulation.broker_steps import Kind, run_steps
-from tests.simulation.broker_topics import BurstScript, RetentionScript, TopicsScript
+from tests.simulation.broker_topics import BurstScript, RetentionScript, StartScript, TopicsScript
 from tests.simulation.compacted_lives import run_compacted_lives
 from tests.simulation.echo import run_echo_world
 from tests.simulation.log_lives import run_lives
 from tests.simulation.readers import Readers
 
-CRASHES = 4
+CRASHES, RECOVERIES = 4, 3
 LOG_STEPS_MAX = 250
 RECOVERY_STEPS_MAX = 15
 """Some lives are to end while they recover from the one before."""
@@ -23,6 +24,17 @@ RECOVERY_STEPS_MAX = 15
 def log(seed: int) -> str:
     """A log manager that dies four times, at any I/O step, of either kind of crash."""
     return run_lives(seed, crashes_of(seed), replay=replay_line("log", seed))[0]
+
+
+def log_recovery(seed: int) -> str:
+    """A log manager that loses its power again and again, and dies while it recovers in between."""
+    chance = Random(f"{seed} crashes")
+    kinds: tuple[CrashKind, CrashKind] = ("process", "power")
+    crashes: list[tuple[int, CrashKind]] = []
+    for _ in range(RECOVERIES):
+        crashes.append((chance.randint(1, LOG_STEPS_MAX), "power"))
+        crashes.append((chance.randint(1, RECOVERY_STEPS_MAX), chance.choice(kinds)))
+    return run_lives(seed, crashes, replay=replay_line("log-recovery", seed))[0]
 
 
 def crashes_of(seed: int) -> list[tuple[int, CrashKind]]:
@@ -83,6 +95,11 @@ def broker_topics(seed: int) -> str:
     return _steps(seed, "broker-topics", ("process", "power"), flushed=False, script=TopicsScript)
 
 
+def broker_start(seed: int) -> str:
+    """A broker that dies at one step of I/O of its first starts and stops."""
+    return _steps(seed, "broker-start", ("process", "power"), flushed=False, script=StartScript)
+
+
 def broker_retention(seed: int) -> str:
     """Retention shortens the log of a broker that dies at one step of I/O."""
     return _steps(seed, "broker-retention", ("power", "process"), flushed=False, script=RetentionScript)
@@ -90,7 +107,12 @@ def broker_retention(seed: int) -> str:
 
 def broker_bursts(seed: int) -> str:
     """Many producers at once on a broker that flushes every message, and dies at one step of I/O."""
-    return _steps(seed, "broker-bursts", ("power", "process"), flushed=True, script=BurstScript)
+    return _steps(seed, "broker-bursts", ("power",), flushed=True, script=BurstScript)
+
+
+def broker_damage(seed: int) -> str:
+    """Bits of a segment, or of what is derived from one, flip while a broker is down."""
+    return BrokerDamage(seed, replay=replay_line("broker-damage", seed)).run()[0]
 
 
 def _steps(seed: int, name: str, kinds: tuple[Kind, ...], *, flushed: bool, script: type[Script] = Script) -> str:
@@ -114,10 +136,13 @@ SCENARIOS: dict[str, Callable[[int], str]] = {
     "broker-expiry": broker_expiry,
     "broker-topics": broker_topics,
     "broker-bursts": broker_bursts,
+    "broker-damage": broker_damage,
     "broker-retention": broker_retention,
+    "broker-start": broker_start,
     "broker-faults": broker_faults,
     "synced-broker-faults": synced_broker_faults,
     "log": log,
+    "log-recovery": log_recovery,
     "compacted-log": compacted_log,
     "readers": readers,
     "echo": echo,

@@ -3,7 +3,7 @@ what it has promised."""
 
 import pytest
 
-from tests.simulation.scenarios import broker_faults, replay_line, synced_broker_faults
+from tests.simulation.scenarios import broker_damage, broker_faults, replay_line, synced_broker_faults
 
 SEEDS = range(50)
 SEEDS_PER_TEST = 10
@@ -19,3 +19,9 @@ def test_a_failing_or_full_disk_breaks_no_promise(begin: int) -> None:
 def test_a_failing_or_full_disk_loses_nothing_that_was_flushed(begin: int) -> None:
     for seed in range(begin, begin + SEEDS_PER_TEST):
         assert synced_broker_faults(seed), replay_line("synced-broker-faults", seed)
+
+
+@pytest.mark.parametrize("begin", SEEDS[::SEEDS_PER_TEST])
+def test_flipped_bits_are_never_served_as_records_and_cost_nothing_below_them(begin: int) -> None:
+    for seed in range(begin, begin + SEEDS_PER_TEST):
+        assert broker_damage(seed), replay_line("broker-damage", seed)

@@ -27,7 +27,9 @@ def test_nothing_acknowledged_is_lost_at_any_step_when_every_message_is_flushed(
         assert synced_broker_steps(seed), replay_line("synced-broker-steps", seed)
 
 
-@pytest.mark.parametrize("scenario", ["broker-topics", "broker-retention", "broker-bursts", "broker-expiry"])
+@pytest.mark.parametrize(
+    "scenario", ["broker-start", "broker-topics", "broker-retention", "broker-bursts", "broker-expiry"]
+)
 def test_one_thing_at_a_time_survives_a_crash_at_any_step(scenario: str) -> None:
     for seed in range(FEW_SEEDS):
         assert SCENARIOS[scenario](seed), replay_line(scenario, seed)
