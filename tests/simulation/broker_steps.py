@@ -74,7 +74,7 @@ class BrokerSteps:
         self.trouble: Trouble | None = None
         """That which has happened and was not recovered from yet."""
         self.loses_suffix = False
-        self.had_fault = self.may_fail = False
+        self.may_fail = False
         """The disk has refused something, or is full."""
         self.obstacle: Exception | None = None
         """What the clients met last."""
@@ -131,7 +131,7 @@ class BrokerSteps:
             disk.crash_at(disk.steps, trouble.kind)
             self.loses_suffix = trouble.kind == "power"
             return
-        self.had_fault = self.may_fail = True
+        self.promises.had_fault = self.may_fail = True
         if trouble.kind == "eio":
             self.loses_suffix = operation.name == "datasync"
             raise OSError(errno.EIO, "drawn", operation.path)
@@ -176,7 +176,7 @@ class BrokerSteps:
         await self.until_done(self.verify)
         if self.trouble is not None:  # It came in the very last moment.
             await self.until_done(self.verify)
-        if not self.had_fault:
+        if not self.promises.had_fault:
             await self.until_done(self.nothing_is_left)
 
     async def until_done(self, action: Action) -> None:

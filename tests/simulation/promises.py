@@ -72,8 +72,9 @@ class Topic:
 
     def check_configs(self, found: Mapping[str, str]) -> None:
         for key, value in found.items():
-            allowed = (self.known_configs.get(key), self.configs.get(key))
-            assert value in allowed, f"{key} of {self.name} is {value}, not one of {allowed}"
+            known = self.known_configs.get(key)
+            is_allowed = known is None or value in (known, self.configs[key])
+            assert is_allowed, f"{key} of {self.name} is {value}, it was set to {known}"
 
 
 class Promises:
@@ -81,6 +82,8 @@ class Promises:
 
     def __init__(self, *, flushed: bool) -> None:
         self.flushed = flushed
+        self.had_fault = False
+        """The disk has refused something."""
         self.topics: dict[str, Topic] = {}
         """By name, the newest of each."""
         self.offsets = History()

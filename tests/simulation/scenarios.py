@@ -17,7 +17,7 @@ from tests.simulation.readers import Readers
 
 CRASHES, RECOVERIES = 4, 3
 LOG_STEPS_MAX = 250
-RECOVERY_STEPS_MAX = 15
+RECOVERY_STEPS_MAX, SHORT_STEPS_MAX = 15, 80
 """Some lives are to end while they recover from the one before."""
 
 
@@ -34,6 +34,7 @@ def log_recovery(seed: int) -> str:
     for _ in range(RECOVERIES):
         crashes.append((chance.randint(1, LOG_STEPS_MAX), "power"))
         crashes.append((chance.randint(1, RECOVERY_STEPS_MAX), chance.choice(kinds)))
+        crashes.append((chance.randint(1, SHORT_STEPS_MAX), "power"))
     return run_lives(seed, crashes, replay=replay_line("log-recovery", seed))[0]
 
 

@@ -3,11 +3,18 @@
 The work is append, flush, roll, checkpoint, deletion of records, creation and deletion of topics (see `log_lives`).
 """
 
+import os
+from pathlib import Path
+from random import Random
+
 import pytest
 
-from odradek.simulation import CrashKind
+from odradek.log.log import Stop
+from odradek.log.paths import LOG_SUFFIX, path_of
+from odradek.simulation import CrashKind, Disk
 from tests.simulation.log_lives import run_lives
-from tests.simulation.scenarios import log, replay_line
+from tests.simulation.scenarios import log, log_recovery, replay_line
+from tests.support.logs import LogDirectory
 
 SEEDS = (3, 4)
 STEPS_PER_TEST = 25
@@ -47,3 +54,25 @@ def test_retention_and_a_power_loss_leave_a_log_that_goes_on_where_it_was() -> N
 
 def test_a_seed_replays_exactly() -> None:
     assert log(11) == log(11)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_was_promised_survives_power_losses_during_and_after_recovery(seed: int) -> None:
+    assert log_recovery(seed), replay_line("log-recovery", seed)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_log_that_begins_above_zero_does_not_find_what_lay_below_when_the_power_has_gone(seed: int) -> None:
+    disk = Disk(Random(seed))
+    disk.make_directories("/data/short-0")
+    files = disk.mount()
+    old, new = (path_of("/data/short-0", offset, LOG_SUFFIX) for offset in (0, 5))
+    files.close(files.open(old, os.O_CREAT | os.O_WRONLY))
+    disk.settle()
+    files.unlink(old)
+    log = LogDirectory(Path("/data/short-0"), files).open(stop=Stop.PROCESS_CRASH, log_start_offset=5)
+    assert log.recovery_point == 5
+    disk.crash("power")
+    files = disk.mount()
+    assert files.exists(new)
+    assert not files.exists(old)

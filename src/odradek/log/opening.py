@@ -91,6 +91,8 @@ def _begin(
     log = _assemble(storage, directory, identity, config, segments, names, start_offset)
     _remove_leftovers(storage, directory, names)
     log.directory_dirty = True
+    if start_offset:  # What lay below may come back with the power, and would end before the recovery point.
+        storage.files.sync_directory(directory)
     _set_end(log, start_offset)
     log.epochs.truncate_from_end(start_offset + 1)
     cutting.forget_snapshots_above(log, start_offset)
