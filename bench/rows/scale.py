@@ -23,7 +23,7 @@ PARTITIONS = TOPICS * PARTITIONS_EACH
 CONNECTIONS = 2_000
 GROUPS, MEMBERS = 1_000, 5
 GROUPS_AT_ONCE = 100
-ASKED = 50
+ASKED = 2_000
 """Requests of one kind that are averaged."""
 _IDLE_S = 4.0
 _LONG = timedelta(minutes=5)
@@ -130,7 +130,7 @@ def _working_us(target: Target, ends: Sequence[Connection], requests: Sequence[b
 def _all_offsets(names: Sequence[str]) -> bytes:
     wanted = [{"partition_index": index, "timestamp": -1} for index in range(PARTITIONS_EACH)]
     topics = [{"name": name, "partitions": wanted} for name in names]
-    return encoded("list_offsets", 3, replica_id=-1, topics=topics)
+    return encoded("list_offsets", 1, replica_id=-1, topics=topics)
 
 
 def _session_cost_us(target: Target, connection: Connection, names: Sequence[str]) -> float:
@@ -147,8 +147,8 @@ def _session_cost_us(target: Target, connection: Connection, names: Sequence[str
 
 def _fetch(session_id: int, epoch: int, topics: Sequence[object]) -> bytes:
     return encoded(
-        "fetch", 11, replica_id=-1, max_wait=timedelta(0), min_bytes=0, max_bytes=1 << 20, session_id=session_id,
-        session_epoch=epoch, topics=topics, forgotten_topics_data=[], rack_id="",
+        "fetch", 11, replica_id=-1, max_wait=timedelta(0), min_bytes=0, max_bytes=1 << 20, isolation_level=0,
+        session_id=session_id, session_epoch=epoch, topics=topics, forgotten_topics_data=[], rack_id="",
     )  # fmt: skip
 
 
