@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from odradek.log.cleaning.job import LastBatch
 from odradek.log.cleaning.offset_map import OffsetMap
 from odradek.log.cleaning.records import RecordSpan, blob_of, emptied, rebuilt, spans_of
-from odradek.log.cleaning.transactions import CleanedTransactions, marker_type
+from odradek.log.cleaning.transactions import CleanedTransactions, marker_of
 from odradek.wire.records import HEADER_SIZE, BatchHeader
 
 UNTOUCHED = True
@@ -45,22 +45,15 @@ class BatchFilter:
     def fate(self, batch: memoryview, header: BatchHeader) -> Fate:
         """Raises InvalidBatchError."""
         is_control = header.is_control
-        blob = b""
-        spans: list[RecordSpan] = []
-        if header.count and is_control:
-            blob = blob_of(batch, header)
-            spans = spans_of(blob, header.count)
         if is_control:
-            marker = marker_type(spans[0].key) if spans else None
-            can_go = self._transactions.on_marker(header, marker)
+            can_go = self._transactions.on_marker(header, marker_of(batch, header))
             discards = can_go and header.has_delete_horizon and header.base_timestamp <= self._now_ms
         else:
             can_go = discards = self._transactions.on_batch(header)
         self.records_read += header.count
         if not discards and header.count:
-            if not is_control:
-                blob = blob_of(batch, header)
-                spans = spans_of(blob, header.count)
+            blob = blob_of(batch, header)
+            spans = spans_of(blob, header.count)
             kept = spans if is_control else self._kept(header, spans)
             if kept:
                 self.records_kept += len(kept)

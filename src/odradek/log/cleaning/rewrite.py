@@ -14,7 +14,7 @@ from odradek.log.cleaning.offset_map import OffsetMap
 from odradek.log.cleaning.records import blob_of, spans_of
 from odradek.log.cleaning.source import Chunk, chunks_of
 from odradek.log.cleaning.swap import cleaned_path
-from odradek.log.cleaning.transactions import CleanedTransactions
+from odradek.log.cleaning.transactions import CleanedTransactions, marker_of
 from odradek.log.index_rebuild import IndexBuilder
 from odradek.log.paths import (
     LOG_SUFFIX,
@@ -87,10 +87,12 @@ def _fill_from(chunk: Chunk, first_dirty_offset: int, offsets: OffsetMap, transa
     for position, header in chunk.batches:
         if header.last_offset < first_dirty_offset:
             continue
+        batch = chunk.view[position : position + header.size]
+        if header.is_control:
+            transactions.on_marker(header, marker_of(batch, header))
         if header.is_control or not header.count or transactions.on_batch(header):
             offsets.latest_offset = header.last_offset
             continue
-        batch = chunk.view[position : position + header.size]
         for span in spans_of(blob_of(batch, header), header.count):
             offset = header.base_offset + span.offset_delta
             if span.key is not None and offset >= first_dirty_offset:

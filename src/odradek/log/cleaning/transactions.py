@@ -7,6 +7,7 @@ horizon of its own. An aborted transaction's records go at once. (Kafka: Cleaned
 from bisect import insort
 from collections.abc import Iterable
 
+from odradek.log.cleaning.records import blob_of, spans_of
 from odradek.log.transaction_index import AbortedTransaction
 from odradek.wire.records import BatchHeader
 
@@ -69,6 +70,12 @@ class CleanedTransactions:
             self._ongoing_aborted.setdefault(transaction.producer_id, transaction)
 
 
-def marker_type(key: bytes | None) -> int:
-    """Of a control record: its key holds version and type (i16 each). -1 for one that is too short."""
+def marker_of(batch: memoryview, header: BatchHeader) -> int | None:
+    """Type of a control batch's record: its key holds version and type (i16 each). None when the record is gone.
+
+    Raises InvalidBatchError.
+    """
+    if not header.count:
+        return None
+    key = spans_of(blob_of(batch, header), header.count)[0].key
     return int.from_bytes(key[2:4], "big", signed=True) if key is not None and len(key) >= 4 else -1
