@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from odradek.log.descriptors import Descriptors
+from odradek.log.descriptors import RECENTLY, Descriptors
 from odradek.log.errors import DirectoryFailedError, DiskFullError
 from odradek.log.health import CALM_S, SLOW_WINDOW_S, SLOW_WRITES, DirectoryHealth
 from odradek.log.log import Log
@@ -271,7 +271,7 @@ def test_open_files_are_bounded(paths: list[str]) -> None:
 
 
 def test_files_in_use_or_unsynced_stay_open_and_pressure_is_reported(paths: list[str]) -> None:
-    descriptors, pressed = Descriptors(FaultyFiles(), limit=10), []
+    descriptors, pressed = Descriptors(FaultyFiles(), limit=16), []
     descriptors.on_pressure = lambda: pressed.append(len(descriptors))
     handles = [descriptors.get(path) for path in paths[:10]]
     for handle in handles[:5]:
@@ -284,6 +284,16 @@ def test_files_in_use_or_unsynced_stay_open_and_pressure_is_reported(paths: list
     assert all(handle.fd >= 0 for handle in handles)
     for handle in handles[:5]:
         handle.unpin()
+    descriptors.close()
+
+
+def test_unsynced_files_are_synced_and_closed_before_they_take_every_descriptor(paths: list[str]) -> None:
+    files = FaultyFiles()
+    descriptors = Descriptors(files, limit=16)
+    for path in paths:
+        descriptors.get(path).dirty = True
+        assert len(descriptors) <= descriptors.most + RECENTLY
+    assert files.calls.count("datasync") >= len(paths) - descriptors.most - RECENTLY
     descriptors.close()
 
 

@@ -84,7 +84,7 @@ class Broker:
             lambda: self.config,
             self.router.serve,
             host.clock.stopwatch_s,
-            host.descriptors_max - self.logs.descriptors.limit - OTHER_DESCRIPTORS,
+            host.descriptors_max - self.logs.descriptors.most - OTHER_DESCRIPTORS,
         )
         self.listeners: list[BoundListener] = []
 

@@ -3,12 +3,14 @@
 A `Handle` is a file that may be open. Whoever uses one asks `fd >= 0` first and gets it again when it was closed
 meanwhile. A handle is closed only when it has no pins and no unsynced bytes (an error of writeback is reported only
 to descriptors that were open when it happened). Where too many are unsynced, `on_pressure` asks for a flush; only when
-the system has no descriptor left is one synced here and now, to be closed.
+a quarter more than the limit are open, or the system has no descriptor left, is one synced here and now, to be closed:
+what else the process opens (checkpoints, connections, the metadata store) has no other way to make room.
 """
 
 import errno
 import os
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 from odradek.host.files import FileSystem
 
@@ -44,7 +46,7 @@ class Handle:
 
 
 class Descriptors:
-    """Handles by path; about `limit` are open (up to half more for a moment) unless more are pinned or dirty.
+    """Handles by path; about `limit` are open, up to `most` while many are unsynced, more only if pinned or just used.
 
     The order of the mapping is that of a clock: who was looked at and spared goes to its end.
     """
@@ -99,7 +101,14 @@ class Descriptors:
         for path in list(self._handles):
             self.forget(path)
 
+    @property
+    def most(self) -> int:
+        """Past it, unsynced handles are synced at once."""
+        return self.limit + self.limit // 4
+
     def _open(self, path: str, flags: int) -> Handle:
+        if len(self._handles) >= self.most:
+            self._sync_and_close_one()
         try:
             fd = self.files.open(path, flags)
         except OSError as error:
@@ -131,7 +140,7 @@ class Descriptors:
 
         What was used of late may be in somebody's hands: its number must not become another file's.
         """
-        for handle in self._handles.values():
+        for handle in sorted(self._handles.values(), key=attrgetter("dirty")):
             if handle.pins or handle.used:
                 continue
             if handle.dirty:
