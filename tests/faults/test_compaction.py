@@ -144,3 +144,22 @@ def test_a_killed_helper_costs_nothing_but_time() -> None:
         until(lambda: cleaned_offset(broker) > 0, "nothing is compacted any more")
         assert live(read_table(broker.bootstrap)[0]) == live(writer.table)
         assert not list((broker.data_dir / "table-0").glob("*.cleaned"))
+
+
+def test_offsets_of_groups_are_compacted_and_found_after_a_kill() -> None:
+    partitions, commits = 50, 600
+    settings = SETTINGS | {"offsets.topic.num.partitions": 1, "offsets.topic.segment.bytes": 1 << 20}
+    with BrokerProcess(settings=settings) as broker:
+        create_topic(broker.bootstrap, "flights", partitions, {})
+        log = broker.data_dir / "__consumer_offsets-0"
+        consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "readers", "log_level": 0})
+        for number in range(1, commits + 1):
+            offsets = [TopicPartition("flights", index, number) for index in range(partitions)]
+            consumer.commit(offsets=offsets, asynchronous=False)
+        until(lambda: (log.parent / "cleaner-offset-checkpoint").exists(), "the offsets are not compacted")
+        until(lambda: sum(path.stat().st_size for path in log.glob("*.log")) < 2 << 20, "the offsets stay as large")
+        broker.kill()
+        broker.start()
+        wanted = [TopicPartition("flights", index) for index in range(partitions)]
+        assert [found.offset for found in consumer.committed(wanted, timeout=DEADLINE_S)] == [commits] * partitions
+        consumer.close()

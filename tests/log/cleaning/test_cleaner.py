@@ -12,7 +12,7 @@ from odradek.log.cleaning.settings import CleanerSettings
 from odradek.log.log import Log
 from odradek.log.manager import LogManager
 from tests.support.compacting import compact, compact_config, put, records_in, settle, table_in
-from tests.support.log_managers import create, keys, opened, until
+from tests.support.log_managers import CREWS, create, keys, opened, until
 from tests.support.logs import NOW_MS
 
 Scenario = Callable[[LogManager, Log], Coroutine[None, None, None]]
@@ -130,3 +130,83 @@ def test_a_log_is_cleaned_by_itself_once_it_is_dirty_enough_and_only_as_far_as_i
         await manager.stop()
 
     asyncio.run(live())
+
+
+def test_a_cleaner_that_is_not_enabled_cleans_nothing(tmp_path: Path) -> None:
+    async def live() -> None:
+        manager = await opened(tmp_path, cleaner=CleanerSettings(enable=False, backoff_ms=0))
+        (log,) = await create(manager, keys("table", 1), compact_config())
+        put(log, ("a", "1"), ("a", "2"))
+        await settle(manager, log)
+        manager.attach(log, Owner(2))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert manager.cleaner.statistics.cleanings == 0
+        assert log.cleaned_offset == -1
+        await manager.stop()
+
+    asyncio.run(live())
+
+
+def test_a_stop_does_not_wait_for_a_cleaning(tmp_path: Path) -> None:
+    async def live() -> None:
+        slowly = CleanerSettings(io_max_bytes_per_second=1.0)
+        manager = await opened(tmp_path, cleaner=slowly, processes=PosixProcesses())
+        (log,) = await create(manager, keys("table", 1), compact_config())
+        for number in range(100):
+            put(log, (f"key-{number % 7}", f"value-{number}"))
+        await settle(manager, log)
+        cleaning = asyncio.ensure_future(manager.cleaner.clean_now(log))
+        await until(lambda: manager.cleaner._cleaning)
+        await manager.stop()
+        assert not await cleaning
+        again = await opened(tmp_path, config=compact_config())
+        assert [each.offset for each in records_in(next(iter(again.logs.values())))] == list(range(100))
+        await again.stop()
+
+    asyncio.run(live())
+
+
+def test_what_was_cleaned_of_a_deleted_topic_does_not_count_for_the_next_of_its_name(tmp_path: Path) -> None:
+    async def live() -> None:
+        manager = await opened(tmp_path)
+        (log,) = await create(manager, keys("table", 1), compact_config())
+        put(log, ("a", "1"), ("a", "2"))
+        assert await compact(manager, log)
+        assert await manager.delete([(log.topic_id, log.partition)])
+        (log,) = await create(manager, keys("table", 1, CREWS), compact_config())
+        put(log, ("a", "1"), ("a", "2"), ("a", "3"))
+        await manager.stop()
+        manager = await opened(tmp_path, config=compact_config())
+        (log,) = manager.logs.values()
+        assert log.cleaned_offset == -1
+        await manager.stop()
+
+    asyncio.run(live())
+
+
+def test_the_active_segment_ends_early_enough_for_the_longest_lag(tmp_path: Path) -> None:
+    async def scenario(manager: LogManager, log: Log) -> None:
+        put(log, ("a", "1"))
+        put(log, ("a", "2"), timestamp_ms=NOW_MS + 500)
+        assert len(log.segments) == 1
+        put(log, ("a", "3"), timestamp_ms=NOW_MS + 501)
+        assert len(log.segments) == 2
+
+    on_a_log(tmp_path, scenario, max_compaction_lag_ms=500)
+
+
+def test_a_full_map_cleans_a_part_and_the_next_cleaning_goes_on_there(tmp_path: Path) -> None:
+    async def scenario(manager: LogManager, log: Log) -> None:
+        manager.cleaner.settings = CleanerSettings(dedupe_buffer_size=24 * 10)
+        for number in range(60):
+            put(log, (f"key-{number % 30}", f"value-{number}"))
+        ends = []
+        while await compact(manager, log):
+            ends.append(log.cleaned_offset)
+        assert ends == sorted(set(ends))
+        assert len(ends) > 3
+        assert table_in(log) == {f"key-{number}": f"value-{number + 30}" for number in range(30)}
+        assert len(records_in(log)) == 30
+
+    on_a_log(tmp_path, scenario)

@@ -59,6 +59,7 @@ class LogCleaner:
         self._jobs: dict[Log, str] = {}
         self._stopping = False
         self._deaths: dict[Log, int] = {}
+        self._short_of_room: dict[Log, None] = {}
         self.uncleanable: dict[Log, str] = {}
         """Logs left alone until the next start, and why."""
         self.statistics = CleanerStatistics(self._loop.time())
@@ -86,6 +87,7 @@ class LogCleaner:
             self._runner.abort(job_id)
         self.uncleanable.pop(log, None)
         self._deaths.pop(log, None)
+        self._short_of_room.pop(log, None)
 
     async def let_go(self, log: "Log") -> None:
         """Returns once no cleaning touches the log's directory, which may then get another name."""
@@ -288,6 +290,7 @@ class LogCleaner:
             return
         log.cleaned_offset = finished.end_offset
         self._deaths.pop(log, None)
+        self._short_of_room.pop(log, None)
         self.statistics.cleaned(finished, seconds)
         logger.info(
             "compacted %s-%d from offset %d to %d: %d of %d records kept, %d of %d bytes, in %.1f s",
@@ -309,7 +312,9 @@ class LogCleaner:
             if self._deaths[log] < DEATHS_MAX:
                 return
         elif failed.kind == "full":
-            logger.warning("%s-%d is not compacted for want of room: %s", log.topic, log.partition, failed.message)
+            if log not in self._short_of_room:
+                self._short_of_room[log] = None
+                logger.warning("%s-%d is not compacted for want of room: %s", log.topic, log.partition, failed.message)
             return
         elif failed.kind == "disk":
             self._manager.fail_directory(self._manager.health_of(log).path, failed.message)
