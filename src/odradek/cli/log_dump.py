@@ -92,6 +92,7 @@ def _batch(log: memoryview, position: int, header: BatchHeader) -> dict[str, Any
         "compression": _CODECS[codec] if codec < len(_CODECS) else codec,
         "transactional": header.is_transactional,
         "control": header.is_control,
+        "delete_horizon": header.base_timestamp if header.has_delete_horizon else None,
         "crc": header.crc,
         "crc_valid": crc_is_valid(log, position, header),
     }

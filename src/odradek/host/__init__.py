@@ -1,4 +1,4 @@
-"""What a broker asks of the machine it runs on: files, wall clock, randomness.
+"""What a broker asks of the machine it runs on: files, wall clock, randomness, helper processes.
 
 Everything else (sockets, timers, executor) is asyncio's own loop API. The real host is the operating system; the
 simulated one lives in `odradek.simulation`. This package imports nothing of Odradek.
