@@ -1,5 +1,6 @@
 """Partitions' directories are made, set aside and removed so that a crash at any step leaves a state the scan knows."""
 
+import errno
 import random
 from collections.abc import Callable
 from uuid import UUID
@@ -17,6 +18,9 @@ ROOT = "/logs"
 OLD = PartitionKey("flights", 0, UUID(int=1))
 NEW = PartitionKey("flights", 0, UUID(int=2))
 OTHER = PartitionKey("crews", 3, UUID(int=3))
+SISTERS = [PartitionKey("flights", index, UUID(int=1)) for index in (1, 2)]
+ALL = [OTHER, OLD, *SISTERS]
+"""By name, two topics, one of them with several partitions."""
 SEEDS = range(5)
 ASIDE = "flights-0.00ff-delete"
 
@@ -46,37 +50,61 @@ def put(files: FileSystem, path: str, content: bytes = b"") -> None:
 
 
 def test_what_was_created_is_found() -> None:
-    files = disk_with(OLD, OTHER).mount()
-    assert scan(files, ROOT).partitions == [OTHER, OLD]
+    files = disk_with(*ALL).mount()
+    assert scan(files, ROOT).partitions == ALL
 
 
 @pytest.mark.parametrize("kind", ["process", "power"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_creation_that_returned_survives(kind: CrashKind, seed: int) -> None:
     disk = disk_with(seed=seed)
-    partition_files.create(disk.mount(), ROOT, [OLD, OTHER])
+    partition_files.create(disk.mount(), ROOT, ALL)
     disk.crash(kind)
-    assert scan(disk.mount(), ROOT).partitions == [OTHER, OLD]
+    assert scan(disk.mount(), ROOT).partitions == ALL
 
 
 @pytest.mark.parametrize("kind", ["process", "power"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_creation_that_crashes_at_any_step_can_be_completed(kind: CrashKind, seed: int) -> None:
-    steps = steps_of(disk_with(), lambda files: partition_files.create(files, ROOT, [OLD, OTHER]))
-    assert steps >= 9
+    steps = steps_of(disk_with(), lambda files: partition_files.create(files, ROOT, ALL))
+    assert steps >= 20
     for step in range(1, steps + 1):
         disk = disk_with(seed=seed)
         disk.crash_at(disk.steps + step, kind)
         with pytest.raises(SimulatedCrash):
-            partition_files.create(disk.mount(), ROOT, [OLD, OTHER])
+            partition_files.create(disk.mount(), ROOT, ALL)
         files = disk.mount()
         found = scan(files, ROOT)
-        assert set(found.partitions) <= {OLD, OTHER}
+        assert set(found.partitions) <= set(ALL)
         assert found.unidentified == found.deleted == []
         for name in found.incomplete:
             partition_files.remove(files, f"{ROOT}/{name}")
-        assert partition_files.create(files, ROOT, [OLD, OTHER]) == [None, None]
-        assert scan(files, ROOT).partitions == [OTHER, OLD]
+        assert partition_files.create(files, ROOT, ALL) == [None] * len(ALL)
+        assert scan(files, ROOT).partitions == ALL
+
+
+def test_content_is_made_durable_once_for_all_partitions_of_a_topic() -> None:
+    """A thousand partitions are made in the time of their directories: syncing a file takes longest."""
+    disk = disk_with()
+    before = len(disk.operations)
+    partition_files.create(disk.mount(), ROOT, [PartitionKey("t", index, UUID(int=9)) for index in range(32)])
+    names = [operation.name for operation in list(disk.operations)[before:]]
+    assert names.count("datasync") == 1
+    assert names.count("sync_directory") == 33
+
+
+def test_where_a_file_can_have_only_one_name_each_partition_has_its_own() -> None:
+    disk = disk_with()
+    disk.fail("link", error=errno.EPERM, times=None)
+    assert partition_files.create(disk.mount(), ROOT, ALL) == [None] * len(ALL)
+    disk.crash("power")
+    assert scan(disk.mount(), ROOT).partitions == ALL
+
+
+def test_removing_a_partition_leaves_the_others_of_its_topic_theirs() -> None:
+    files = disk_with(*ALL).mount()
+    partition_files.remove(files, f"{ROOT}/{OLD.name}")
+    assert scan(files, ROOT).partitions == [OTHER, *SISTERS]
 
 
 @pytest.mark.parametrize("kind", ["process", "power"])

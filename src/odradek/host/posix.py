@@ -4,7 +4,7 @@ import ctypes
 import fcntl
 import os
 from collections.abc import Callable
-from pathlib import Path
+from stat import S_ISDIR
 
 from odradek.host.files import FileStat, SpaceStat
 
@@ -31,6 +31,7 @@ class PosixFiles:
     listdir = staticmethod(os.listdir)
     mkdir = staticmethod(os.mkdir)
     rename = staticmethod(os.replace)
+    link = staticmethod(os.link)
     unlink = staticmethod(os.unlink)
     rmdir = staticmethod(os.rmdir)
     exists = staticmethod(os.path.exists)
@@ -66,8 +67,8 @@ class PosixFiles:
             os.close(fd)
 
     def stat(self, path: str) -> FileStat:
-        found = Path(path).stat()
-        return FileStat(found.st_size, found.st_mtime_ns // 1_000_000, Path(path).is_dir())
+        found = os.stat(path)
+        return FileStat(found.st_size, found.st_mtime_ns // 1_000_000, S_ISDIR(found.st_mode))
 
     def space(self, path: str) -> SpaceStat:
         found = os.statvfs(path)

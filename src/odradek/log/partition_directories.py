@@ -4,7 +4,7 @@ What blocks runs in the executor in chunks; errors are the answer for a partitio
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from odradek.host.files import FileSystem
@@ -54,11 +54,16 @@ class PartitionDirectories:
             for path, placed in self._place(keys, made).items()
             for begin in range(0, len(placed), CREATE_CHUNK)
         ]
-        for begin in range(0, len(chunks), CREATE_PARALLEL):
-            some = chunks[begin : begin + CREATE_PARALLEL]
-            for each in await asyncio.gather(*(self._create_chunk(*chunk, config) for chunk in some)):
-                made.update(each)
-        return made
+        waiting = iter(chunks)
+        await asyncio.gather(*(self._create_chunks(waiting, config, made) for _ in chunks[:CREATE_PARALLEL]))
+        return {key: made[key] for key in keys}
+
+    async def _create_chunks(
+        self, chunks: Iterator[tuple[str, tuple[PartitionKey, ...]]], config: "TopicConfig", made: Made
+    ) -> None:
+        """One of several that take the next chunk each: while one opens its logs, the others wait for the disk."""
+        for path, keys in chunks:
+            made.update(await self._create_chunk(path, keys, config))
 
     async def delete(self, keys: Iterable["LogKey"]) -> bool:
         """Nobody sees the logs any more, durable on return; their files are removed after file.delete.delay.ms.

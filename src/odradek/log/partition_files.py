@@ -1,8 +1,9 @@
 """Making, setting aside and removing partitions' directories so that a crash at any step leaves a state `scan` knows.
 
-Creation: mkdir, the first segment, partition.metadata (durable in its directory), sync of the log directory. A crash
-before the metadata is there leaves a directory without records that nothing was promised of: the next scan reports it
-as incomplete.
+Creation: mkdir, the first segment, partition.metadata (durable in its directory), sync of the log directory; each step
+for some partitions together, and partition.metadata, which is the same for a whole topic, as one file with a name in
+each directory: making content durable is what takes time. A crash before the metadata is there leaves a directory
+without records that nothing was promised of: the next scan reports it as incomplete.
 Deletion: rename to `<name>.<uuid>-delete`, sync of the log directory (only now may a namesake be made), removal of the
 files whenever there is time. Plain functions over the file system; they block and run in the executor.
 """
@@ -82,27 +83,46 @@ def create(files: FileSystem, directory: str, keys: Sequence[PartitionKey]) -> l
     For each key None, or why its place is taken. Raises OSError: then nothing is known about any of them.
     """
     taken: list[ForeignDirectoryError | None] = []
+    begun: dict[UUID, list[str]] = {}
     for key in keys:
         try:
-            _create_one(files, f"{directory}/{key.name}", key)
+            if _begin(files, f"{directory}/{key.name}", key):
+                begun.setdefault(key.topic_id, []).append(f"{directory}/{key.name}")
         except ForeignDirectoryError as error:
             taken.append(error)
         else:
             taken.append(None)
+    for topic_id, paths in begun.items():
+        _identify(files, paths, topic_id)
     files.sync_directory(directory)
     return taken
 
 
-def _create_one(files: FileSystem, path: str, key: PartitionKey) -> None:
+def _begin(files: FileSystem, path: str, key: PartitionKey) -> bool:
+    """The directory and its first segment, to be made durable; False when all is there and durable."""
     try:
         files.mkdir(path)
     except FileExistsError:
         if _is_complete(files, path, key):
             files.sync_directory(path)
-            return
+            return False
     # Durable with the metadata: were it lost after a roll, the log would come back without its beginning.
     files.close(files.open(path_of(path, 0, LOG_SUFFIX), os.O_WRONLY | os.O_CREAT))
-    write_atomically(files, f"{path}/{PARTITION_METADATA_FILE}", partition_metadata.encode(key.topic_id))
+    return True
+
+
+def _identify(files: FileSystem, paths: Sequence[str], topic_id: UUID) -> None:
+    """partition.metadata in each directory, durable with everything else there."""
+    content = partition_metadata.encode(topic_id)
+    first, *others = [f"{path}/{PARTITION_METADATA_FILE}" for path in paths]
+    write_atomically(files, first, content)
+    for each in others:
+        try:
+            files.link(first, each)
+        except OSError:  # A file system without hard links, or one that allows only so many.
+            write_atomically(files, each, content)
+    for path in paths[1:]:
+        files.sync_directory(path)
 
 
 def _is_complete(files: FileSystem, path: str, key: PartitionKey) -> bool:
