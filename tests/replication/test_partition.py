@@ -2,13 +2,14 @@
 
 import asyncio
 import errno
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kio.schema.errors import ErrorCode
 
+from odradek.host.files import Buffer
 from odradek.log.append import AppendResult
 from odradek.log.errors import DirectoryFailedError, DiskFullError
 from odradek.log.health import SLOW_WRITES
@@ -355,6 +356,39 @@ def test_whoever_waits_is_told_when_leadership_is_lost(tmp_path: Path) -> None:
             await committed
         assert refused.value.error is ErrorCode.not_leader_or_follower
         assert poll.high_watermarks == [0]
+        await manager.stop()
+
+    run(scenario())
+
+
+class SlowFiles(FaultyFiles):
+    """Each write takes 30 ms, for the disk or for a processor."""
+
+    def __init__(self, *, waits_for_disk: bool) -> None:
+        super().__init__()
+        self._waits_for_disk = waits_for_disk
+        self._slept = 0
+        self.now_s = 1000.0
+
+    def sleeps(self) -> int:
+        return self._slept
+
+    def pwritev(self, fd: int, buffers: Sequence[Buffer], offset: int) -> int:
+        self.now_s += 0.03
+        self._slept += self._waits_for_disk
+        return super().pwritev(fd, buffers, offset)
+
+
+@pytest.mark.parametrize("waits_for_disk", [True, False])
+def test_only_writes_that_wait_for_the_disk_move_a_directory_to_threads(tmp_path: Path, waits_for_disk: bool) -> None:
+    async def scenario() -> None:
+        files = SlowFiles(waits_for_disk=waits_for_disk)
+        manager = await opened(tmp_path, files=files)
+        partition = await leader(manager)
+        manager.now = lambda: files.now_s
+        for _ in range(SLOW_WRITES + 1):
+            append(partition)
+        assert manager.health_of(partition.log).threaded is waits_for_disk
         await manager.stop()
 
     run(scenario())

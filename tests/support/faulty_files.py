@@ -116,5 +116,8 @@ class FaultyFiles:
     def space(self, path: str) -> SpaceStat:
         return self.real.space(path)
 
+    def sleeps(self) -> int:
+        return self.real.sleeps()
+
     def lock(self, fd: int) -> None:
         self.real.lock(fd)

@@ -111,6 +111,14 @@ class FileSystem(Protocol):
 
     def space(self, path: str) -> SpaceStat: ...
 
+    def sleeps(self) -> int:
+        """How often this thread has slept so far, for a disk or anything else but its turn on a processor.
+
+        A call that took long without a new one waited for a processor. Where the system does not say, every call
+        counts as one.
+        """
+        ...
+
     def lock(self, fd: int) -> None:
         """Exclusive `flock` without waiting; raises BlockingIOError when another process holds it."""
         ...

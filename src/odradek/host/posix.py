@@ -3,7 +3,9 @@
 import ctypes
 import fcntl
 import os
+import resource
 from collections.abc import Callable
+from itertools import count
 from stat import S_ISDIR
 
 from odradek.host.files import FileStat, SpaceStat
@@ -18,6 +20,14 @@ def _find_sync_file_range() -> Callable[[int, int, int, int], int] | None:
         function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
         function.restype = ctypes.c_int
     return function
+
+
+def _find_sleeps() -> Callable[[], int]:
+    """Voluntary context switches of the calling thread, or a number of its own each time where they are unknown."""
+    thread = getattr(resource, "RUSAGE_THREAD", None)
+    if thread is None:
+        return count().__next__
+    return lambda: resource.getrusage(thread).ru_nvcsw
 
 
 class PosixFiles:
@@ -38,6 +48,7 @@ class PosixFiles:
 
     def __init__(self) -> None:
         self._sync_file_range = _find_sync_file_range()
+        self.sleeps = _find_sleeps()
 
     def open(self, path: str, flags: int, mode: int = 0o644) -> int:
         return os.open(path, flags, mode)

@@ -10,7 +10,7 @@ from collections import deque
 from odradek.log.errors import DirectoryFailedError, DiskFullError, LogError
 
 SLOW_WRITE_S = 0.02
-"""A write that takes longer has waited for the disk; a page-cache write of 1 MiB takes 0.3 ms."""
+"""A write that takes longer may have waited for the disk; a page-cache write of 1 MiB takes 0.3 ms."""
 SLOW_WRITES = 3
 SLOW_WINDOW_S = 10.0
 """So many slow writes within this time move the directory to writer-thread mode ..."""
@@ -21,7 +21,16 @@ CALM_S = 30.0
 class DirectoryHealth:
     """Shared by every partition of one log directory."""
 
-    __slots__ = ("_slow", "partitions", "path", "refusal", "reserve_bytes", "threaded", "unwritten_bytes")
+    __slots__ = (
+        "_slow",
+        "partitions",
+        "path",
+        "refusal",
+        "reserve_bytes",
+        "threaded",
+        "unwritten_bytes",
+        "watched_until",
+    )
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -29,6 +38,8 @@ class DirectoryHealth:
         """Why appends are refused, None while they are taken."""
         self.threaded = False
         """Writes go through the executor, in order per partition."""
+        self.watched_until = 0.0
+        """Until then (loop seconds) it is looked at what a slow write waited for: there has been one lately."""
         self.unwritten_bytes = 0
         """Appended since writeback was last started."""
         self.reserve_bytes = 0
@@ -75,8 +86,12 @@ class DirectoryHealth:
         if self.refusal is not None:
             raise type(self.refusal)(*self.refusal.args)
 
+    def watch(self, now: float) -> None:
+        """A write took longer than SLOW_WRITE_S: find out of the next ones what they wait for."""
+        self.watched_until = now + SLOW_WINDOW_S
+
     def slow_write(self, now: float) -> bool:
-        """A write took longer than SLOW_WRITE_S (`now` in loop seconds). True when that starts writer-thread mode."""
+        """A write waited for the disk, longer than SLOW_WRITE_S. True when that starts writer-thread mode."""
         self._slow.append(now)
         stalls = len(self._slow) == SLOW_WRITES and now - self._slow[0] <= SLOW_WINDOW_S
         started = stalls and not self.threaded

@@ -103,6 +103,16 @@ class LogDirectories:
             logger.error("%s: appends are refused until there is room; reads go on", error)
             self.loop.run_in_executor(None, space.release_reserve, self.files, health.path)
 
+    def write_took_long(self, health: DirectoryHealth, now: float, sleeps_before: int | None) -> None:
+        """A write on the loop took longer than SLOW_WRITE_S; `FileSystem.sleeps` before it, if that was looked at.
+
+        Where processes want more than the processors have, a write that waits for none but its turn takes as long as
+        one that waits for the disk. Threads would make that worse.
+        """
+        if sleeps_before is not None and self.files.sleeps() != sleeps_before:
+            self.write_stalled(health, now)
+        health.watch(now)
+
     def write_stalled(self, health: DirectoryHealth, now: float) -> None:
         """A write took so long that the event loop must not make many like it."""
         if health.slow_write(now):

@@ -165,6 +165,7 @@ class Partition:
         if health.threaded or self._writer is not None:
             return self._append_in_thread(records, origin, checked_for)
         started = logs.now()
+        sleeps_before = logs.files.sleeps() if started < health.watched_until else None
         try:
             result = self.log.append(
                 records, leader_epoch=self.leader_epoch, now_ms=logs.time_ms(), origin=origin, checked_for=checked_for
@@ -175,7 +176,7 @@ class Partition:
             logs.write_failed(health, error)
             raise
         if (ended := logs.now()) - started > SLOW_WRITE_S:
-            logs.write_stalled(health, ended)
+            logs.write_took_long(health, ended, sleeps_before)
         if result.error is _NONE and not result.duplicate:
             self._appended(len(records))
         return result

@@ -38,6 +38,7 @@ class SimulatedFiles:
         self._pause, self._descriptors_max = pause, descriptors_max
         self._open: dict[int, OpenFile] = {}
         self._dead = False
+        self._sleeps = 0
 
     def kill(self) -> None:
         """The process died: its descriptors are closed, its locks released, its calls do nothing any more."""
@@ -72,6 +73,11 @@ class SimulatedFiles:
         self._enter("close", "")
         _unlock(self._file(fd))
         del self._open[fd]
+
+    def sleeps(self) -> int:
+        """Nothing waits for a simulated processor: whatever takes time waits for the disk."""
+        self._sleeps += 1
+        return self._sleeps
 
     def lock(self, fd: int) -> None:
         self._enter("lock", "")
