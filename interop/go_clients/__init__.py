@@ -1,0 +1,1 @@
+"""Clients written in Go: franz-go and sarama."""
