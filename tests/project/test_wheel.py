@@ -1,6 +1,7 @@
-"""What is shipped works where nothing of the checkout is: an empty environment with just the wheel."""
+"""What is shipped works where nothing of the checkout is: just the wheel, in an empty environment of each Python."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+SUPPORTED = ("3.11", "3.12", "3.13")
 
 ROUND_TRIP = """
 from confluent_kafka import Consumer, Producer
@@ -40,11 +42,40 @@ def run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
+def interpreters() -> dict[str, str]:
+    """Every supported Python of this machine, by version: the one that runs the tests, those on PATH and pyenv's."""
+    found = {running(sys.executable): sys.executable}
+    for version in SUPPORTED:
+        installed = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{version}.*/bin/python3")
+        for candidate in (shutil.which(f"python{version}"), *map(str, sorted(installed))):
+            if candidate is not None and running(candidate) == version:
+                found.setdefault(version, candidate)
+    return found
+
+
+def running(interpreter: str) -> str:
+    """Its version; empty when it does not start or cannot make environments."""
+    code = "import ensurepip, venv, sys; print('%d.%d' % sys.version_info[:2])"
+    return subprocess.run([interpreter, "-c", code], capture_output=True, text=True).stdout.strip()
+
+
+INTERPRETERS = interpreters()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", directory, ROOT, cwd=directory)
+    (built,) = directory.glob("odradek-*.whl")
+    return built
+
+
 @pytest.mark.timeout(400)
-def test_the_built_wheel_produces_and_consumes_in_an_empty_environment(tmp_path: Path) -> None:
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT, cwd=tmp_path)
-    (wheel,) = tmp_path.glob("odradek-*.whl")
-    run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
+@pytest.mark.parametrize("interpreter", [*INTERPRETERS.values()], ids=INTERPRETERS.keys())
+def test_the_built_wheel_produces_and_consumes_in_an_empty_environment(
+    tmp_path: Path, wheel: Path, interpreter: str
+) -> None:
+    run(interpreter, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
     binaries = tmp_path / "venv" / "bin"
     pins = tmp_path / "pins.txt"
     locked = (ROOT / "requirements.lock").read_text().splitlines()
