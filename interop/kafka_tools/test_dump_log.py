@@ -44,12 +44,12 @@ def new_value() -> bytes:
     return os.urandom(HALF_OF_A_VALUE) + bytes(HALF_OF_A_VALUE)
 
 
-def write(broker: BrokerProcess, topic: str, count: int = RECORDS, **settings: object) -> None:
+def write(broker: BrokerProcess, topic: str, count: int = RECORDS, *, keys: int = RECORDS, **settings: object) -> None:
     """Idempotent, in batches of some ten records each, with keys and headers."""
     config = {"bootstrap.servers": broker.bootstrap, "enable.idempotence": True, "batch.size": 10_000, "linger.ms": 5}
     producer = Producer(config | {key.replace("_", "."): given for key, given in settings.items()})
     for index in range(count):
-        producer.produce(topic, new_value(), key=b"%d" % index, partition=0, headers={"n": b"%d" % index})
+        producer.produce(topic, new_value(), key=b"%d" % (index % keys), partition=0, headers={"n": b"%d" % index})
         producer.poll(0)
     assert producer.flush(60) == 0
 
@@ -178,6 +178,46 @@ def test_reads_what_deleting_records_left(broker: BrokerProcess, dump: Dump) -> 
         assert dump.check(broker.data_dir / "cut-0").last_offset == RECORDS - 1
 
 
+COMPACTED = SMALL_SEGMENTS | {
+    "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.01", "delete.retention.ms": "0",
+    "file.delete.delay.ms": "0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_reads_what_compaction_left(tmp_path: Path, dump: Dump, codec: str) -> None:
+    settings = SETTINGS | {"log.cleaner.backoff.ms": 100}
+    with BrokerProcess(data_dir=tmp_path / "data", settings=settings) as broker:
+        create_topic(broker.bootstrap, "kept", 1, COMPACTED)
+        partition = broker.data_dir / "kept-0"
+        for _ in range(3):
+            write(broker, "kept", keys=50, compression_type=codec)
+        delete_keys(broker, "kept", range(10))
+        write(broker, "kept", keys=50, compression_type=codec)
+        wait_until(lambda: compacted_size(partition) < 1_000_000, "compaction removes what newer records replace")
+        for look in ("running", "stopped", "killed"):
+            if look == "stopped":
+                broker.stop()
+            elif look == "killed":
+                broker.start()
+                broker.kill()
+            found = dump.check(partition, has_gaps=True)
+            assert 50 <= found.records < 3 * RECORDS
+            assert found.last_offset == 4 * RECORDS + 10 - 1
+
+
+def compacted_size(partition: Path) -> int:
+    """Bytes of all segments but the newest, which compaction does not touch."""
+    return sum(path.stat().st_size for path in sorted(partition.glob("*.log"))[:-1])
+
+
+def delete_keys(broker: BrokerProcess, topic: str, keys: range) -> None:
+    producer = Producer({"bootstrap.servers": broker.bootstrap})
+    for key in keys:
+        producer.produce(topic, None, key=b"%d" % key, partition=0)
+    assert producer.flush(30) == 0
+
+
 def test_decodes_committed_offsets_and_group_metadata(broker: BrokerProcess, dump: Dump) -> None:
     with broker:
         create_topic(broker.bootstrap, "read", 1, {})
@@ -214,7 +254,13 @@ def read_in_group(broker: BrokerProcess, group: str, topic: str, count: int) -> 
         }
     )  # fmt: skip
     consumer.subscribe([topic])
-    read: list[object] = []
-    wait_until(lambda: len(read) >= count or read.extend(consumer.consume(count, 0.2)) or False, "the group reads")
+    read = 0
+
+    def has_read_all() -> bool:
+        nonlocal read
+        read += len(consumer.consume(count, 0.2))
+        return read >= count
+
+    wait_until(has_read_all, "the group reads")
     consumer.commit(asynchronous=False)
     consumer.close()
