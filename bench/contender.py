@@ -61,6 +61,8 @@ class BenchRow(NamedTuple):
     repeats: int | None = None
     is_shared: bool = False
     """It measures the shared brokers."""
+    fills_memory: bool = False
+    """It writes gigabytes: memory is taken from a virtual machine's host before, see `run.touch_memory`."""
 
 
 def contenders(scratch: Path, *, has_kafka: bool) -> list[Contender]:
@@ -71,7 +73,9 @@ def contenders(scratch: Path, *, has_kafka: bool) -> list[Contender]:
     return [*found, Contender(LIMIT, lambda settings: Limit(scratch))]
 
 
-def shared_row(row: Row, *, has_limit: bool = False) -> BenchRow:
+def shared_row(
+    row: Row, *, has_limit: bool = False, repeats: int | None = None, fills_memory: bool = False
+) -> BenchRow:
     """A row that needs an address only. Its first measurement of each contender comes after one that does not count."""
     warm: set[str] = set()
 
@@ -83,4 +87,6 @@ def shared_row(row: Row, *, has_limit: bool = False) -> BenchRow:
         return row.measure(broker.target, options.seconds)
 
     names = (ODRADEK, KAFKA, LIMIT) if has_limit else (ODRADEK, KAFKA)
-    return BenchRow(row.name, row.title, row.metrics, measure, names, is_shared=True)
+    return BenchRow(
+        row.name, row.title, row.metrics, measure, names, repeats, is_shared=True, fills_memory=fills_memory
+    )

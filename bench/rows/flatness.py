@@ -16,6 +16,8 @@ Run = Callable[[float], int]
 """Loads for so many seconds; requests that were answered."""
 
 ROUND_S = 0.2
+ROUNDS_SHARE = 3
+"""Rounds take so many times as long as a measurement of other rows: they are its repeats."""
 _METRICS = (Metric("kept", "% of throughput kept", higher_is_better=True), Metric("cpu", "% of CPU per request"))
 
 
@@ -25,7 +27,7 @@ def _compare(target: Target, seconds: float, runs: tuple[Run, Run]) -> Measured:
     Throughput is the median of the rounds' ratios, so that what disturbs one round does not count; cost is of all.
     """
     ratios, cpu_s, answered = [], [0.0, 0.0], [0, 0]
-    for _ in range(max(int(seconds / ROUND_S), 3)):
+    for _ in range(max(int(ROUNDS_SHARE * seconds / ROUND_S), 3)):
         rates = []
         for index, run in enumerate(runs):
             with drivers.undisturbed(), usage_of(target) as usage:

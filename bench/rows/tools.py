@@ -79,11 +79,14 @@ def _address(target: Target) -> str:
 TOOL_ROWS = [
     BenchRow(
         "tool-producer", "kafka-producer-perf-test, 1 KiB records", (MB_PER_S, Metric("p99", "ms p99")), producer,
-        is_shared=True,
+        repeats=1, is_shared=True,
     ),
-    BenchRow("tool-consumer", "kafka-consumer-perf-test, 1 KiB records", (MB_PER_S,), consumer, is_shared=True),
+    BenchRow(
+        "tool-consumer", "kafka-consumer-perf-test, 1 KiB records", (MB_PER_S,), consumer,
+        repeats=1, is_shared=True,
+    ),
     BenchRow(
         "tool-end-to-end", "kafka-e2e-latency, 100 B records", (Metric("average", "ms average"), *PERCENTILES[1:]),
-        end_to_end, is_shared=True,
+        end_to_end, repeats=1, is_shared=True,
     ),
 ]  # fmt: skip
