@@ -25,12 +25,9 @@ class Member:
         self._assigned = threading.Event()
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._poll, args=(topic,))
+        self.assignment: set[int] = set()
+        """The partitions it owns now; asked in the thread that polls, for the library may not answer another one."""
         self.received: list[bytes] = []
-
-    @property
-    def assignment(self) -> set[int]:
-        """The partitions it owns now."""
-        return {position.partition for position in self._consumer.assignment()}
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -47,6 +44,7 @@ class Member:
         self._consumer.subscribe([topic], on_assign=lambda consumer, partitions: self._assigned.set())
         while not self._ends.is_set():
             message = self._consumer.poll(0.05)
+            self.assignment = {position.partition for position in self._consumer.assignment()}
             if message is not None and message.error() is None:
                 self.received.append(message.value() or b"")
         self._consumer.close()

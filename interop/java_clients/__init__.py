@@ -1,0 +1,1 @@
+"""Kafka's Java clients: producer, consumer, admin client."""
