@@ -1,6 +1,5 @@
 """Partitions' directories are made, set aside and removed so that a crash at any step leaves a state the scan knows."""
 
-import errno
 import random
 from collections.abc import Callable
 from uuid import UUID
@@ -83,28 +82,23 @@ def test_a_creation_that_crashes_at_any_step_can_be_completed(kind: CrashKind, s
         assert scan(files, ROOT).partitions == ALL
 
 
-def test_content_is_made_durable_once_for_all_partitions_of_a_topic() -> None:
-    """A thousand partitions are made in the time of their directories: syncing a file takes longest."""
+def test_each_partition_of_a_topic_has_a_file_of_its_own() -> None:
+    """So that what damages one takes one partition with it."""
+    files = disk_with(*ALL).mount()
+    put(files, f"{ROOT}/{OLD.name}/partition.metadata", b"nonsense")
+    found = scan(files, ROOT)
+    assert found.unidentified == [OLD.name]
+    assert found.partitions == [OTHER, *SISTERS]
+
+
+def test_partitions_made_together_are_on_their_way_to_the_disk_before_one_is_waited_for() -> None:
+    """A thousand partitions are made in the time of their directories: waiting for content takes longest."""
     disk = disk_with()
     before = len(disk.operations)
     partition_files.create(disk.mount(), ROOT, [PartitionKey("t", index, UUID(int=9)) for index in range(32)])
     names = [operation.name for operation in list(disk.operations)[before:]]
-    assert names.count("datasync") == 1
-    assert names.count("sync_directory") == 33
-
-
-def test_where_a_file_can_have_only_one_name_each_partition_has_its_own() -> None:
-    disk = disk_with()
-    disk.fail("link", error=errno.EPERM, times=None)
-    assert partition_files.create(disk.mount(), ROOT, ALL) == [None] * len(ALL)
-    disk.crash("power")
-    assert scan(disk.mount(), ROOT).partitions == ALL
-
-
-def test_removing_a_partition_leaves_the_others_of_its_topic_theirs() -> None:
-    files = disk_with(*ALL).mount()
-    partition_files.remove(files, f"{ROOT}/{OLD.name}")
-    assert scan(files, ROOT).partitions == [OTHER, *SISTERS]
+    waits = [name for name in names if name in ("start_writeback", "datasync")]
+    assert waits == ["start_writeback"] * 32 + ["datasync"] * 32
 
 
 @pytest.mark.parametrize("kind", ["process", "power"])

@@ -144,10 +144,6 @@ class TwoFileSystems(RuleBasedStateMachine):
     def rename(self, old: str, new: str) -> None:
         self.both("rename", old, new)
 
-    @rule(old=NAMES, new=NAMES)
-    def link(self, old: str, new: str) -> None:
-        self.both("link", old, new)
-
     @rule(name=NAMES)
     def stat(self, name: str) -> None:
         found = self.both("stat", name)

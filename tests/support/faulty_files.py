@@ -102,10 +102,6 @@ class FaultyFiles:
         self._enter("rename")
         self.real.rename(source, target)
 
-    def link(self, source: str, target: str) -> None:
-        self._enter("link")
-        self.real.link(source, target)
-
     def unlink(self, path: str) -> None:
         self._enter("unlink")
         self.real.unlink(path)

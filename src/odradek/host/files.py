@@ -101,10 +101,6 @@ class FileSystem(Protocol):
         """`os.replace`; durable only after `sync_directory` of the parent."""
         ...
 
-    def link(self, source: str, target: str) -> None:
-        """`os.link`: a second name for a file; raises FileExistsError. Durable after `sync_directory` of the parent."""
-        ...
-
     def unlink(self, path: str) -> None: ...
 
     def rmdir(self, path: str) -> None: ...
@@ -152,12 +148,49 @@ def write_atomically(files: FileSystem, path: str, content: bytes) -> None:
 
     Temporary name, fdatasync, rename, fsync of the directory. A leftover `.tmp` is overwritten by the next call.
     """
-    temporary = f"{path}.tmp"
-    fd = files.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    fd = _begin(files, path, content)
     try:
-        write_all(files, fd, content, 0)
         files.datasync(fd)
     finally:
         files.close(fd)
-    files.rename(temporary, path)
+    _finish(files, path)
+
+
+def write_each_atomically(files: FileSystem, paths: Sequence[str], content: bytes) -> None:
+    """`write_atomically` of the same content for some files, each in a directory of its own, in less time.
+
+    All are on their way to the disk before the first is waited for, so that a journal commits them together.
+    """
+    fds: list[int] = []
+    try:
+        for path in paths:
+            fds.append(_begin(files, path, content))
+            files.start_writeback(fds[-1], 0, len(content))
+        for fd in fds:
+            files.datasync(fd)
+    finally:
+        for fd in fds:
+            files.close(fd)
+    for path in paths:
+        _finish(files, path)
+
+
+def _begin(files: FileSystem, path: str, content: bytes) -> int:
+    """The descriptor of the temporary file with the content, nothing of it durable."""
+    fd = files.open(_temporary(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        write_all(files, fd, content, 0)
+    except BaseException:
+        files.close(fd)
+        raise
+    return fd
+
+
+def _finish(files: FileSystem, path: str) -> None:
+    """The durable content gets its name."""
+    files.rename(_temporary(path), path)
     files.sync_directory(path.rpartition("/")[0])
+
+
+def _temporary(path: str) -> str:
+    return f"{path}.tmp"

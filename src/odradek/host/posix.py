@@ -41,7 +41,6 @@ class PosixFiles:
     listdir = staticmethod(os.listdir)
     mkdir = staticmethod(os.mkdir)
     rename = staticmethod(os.replace)
-    link = staticmethod(os.link)
     unlink = staticmethod(os.unlink)
     rmdir = staticmethod(os.rmdir)
     exists = staticmethod(os.path.exists)

@@ -1,9 +1,8 @@
 """Making, setting aside and removing partitions' directories so that a crash at any step leaves a state `scan` knows.
 
 Creation: mkdir, the first segment, partition.metadata (durable in its directory), sync of the log directory; each step
-for some partitions together, and partition.metadata, which is the same for a whole topic, as one file with a name in
-each directory: making content durable is what takes time. A crash before the metadata is there leaves a directory
-without records that nothing was promised of: the next scan reports it as incomplete.
+for some partitions together, so that the file system's journal commits them together. A crash before the metadata is
+there leaves a directory without records that nothing was promised of: the next scan reports it as incomplete.
 Deletion: rename to `<name>.<uuid>-delete`, sync of the log directory (only now may a namesake be made), removal of the
 files whenever there is time. Plain functions over the file system; they block and run in the executor.
 """
@@ -14,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from odradek.host.files import FileSystem, read_file, write_atomically
+from odradek.host.files import FileSystem, read_file, write_each_atomically
 from odradek.log import partition_metadata
 from odradek.log.directory_names import DELETED_SUFFIX, directory_name, parse_directory_name
 from odradek.log.errors import CorruptFileError
@@ -93,7 +92,8 @@ def create(files: FileSystem, directory: str, keys: Sequence[PartitionKey]) -> l
         else:
             taken.append(None)
     for topic_id, paths in begun.items():
-        _identify(files, paths, topic_id)
+        names = [f"{path}/{PARTITION_METADATA_FILE}" for path in paths]
+        write_each_atomically(files, names, partition_metadata.encode(topic_id))
     files.sync_directory(directory)
     return taken
 
@@ -109,20 +109,6 @@ def _begin(files: FileSystem, path: str, key: PartitionKey) -> bool:
     # Durable with the metadata: were it lost after a roll, the log would come back without its beginning.
     files.close(files.open(path_of(path, 0, LOG_SUFFIX), os.O_WRONLY | os.O_CREAT))
     return True
-
-
-def _identify(files: FileSystem, paths: Sequence[str], topic_id: UUID) -> None:
-    """partition.metadata in each directory, durable with everything else there."""
-    content = partition_metadata.encode(topic_id)
-    first, *others = [f"{path}/{PARTITION_METADATA_FILE}" for path in paths]
-    write_atomically(files, first, content)
-    for each in others:
-        try:
-            files.link(first, each)
-        except OSError:  # A file system without hard links, or one that allows only so many.
-            write_atomically(files, each, content)
-    for path in paths[1:]:
-        files.sync_directory(path)
 
 
 def _is_complete(files: FileSystem, path: str, key: PartitionKey) -> bool:

@@ -216,16 +216,6 @@ class SimulatedFiles:
         entries = (Entry(old_parent, old_name, None), Entry(parent, name, inode))
         self._change("rename", source, lambda: self._tree.change(*entries), target)
 
-    def link(self, source: str, target: str) -> None:
-        self._enter("link", source)
-        inode = self._tree.find(source)
-        parent, name = self._tree.parent(target)
-        if name in parent.entries:
-            _fail(errno.EEXIST, target)
-        if isinstance(inode, DirectoryInode):
-            _fail(errno.EPERM, source)
-        self._change("link", source, lambda: self._tree.change(Entry(parent, name, inode)), target)
-
     def unlink(self, path: str) -> None:
         self._enter("unlink", path)
         if isinstance(self._tree.find(path), DirectoryInode):
@@ -260,7 +250,7 @@ class SimulatedFiles:
         self._check_alive()
         self._pause()
         self._check_alive()
-        if path and operation not in ("mkdir", "rename", "link", "unlink", "rmdir", "sync_directory"):
+        if path and operation not in ("mkdir", "rename", "unlink", "rmdir", "sync_directory"):
             self._disk.begin_read(operation, path)
 
     def _check_alive(self) -> None:
