@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from interop import table
 from interop.kafka import Kafka
 from interop.runner import ToolRunner
+from interop.waiting import wait_until
 from odradek.testing import BrokerProcess
 
 SETTINGS = {
@@ -77,6 +78,7 @@ def new_topic(bootstrap: str) -> Callable[..., str]:
         topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
         admin = AdminClient({"bootstrap.servers": at or bootstrap})
         admin.create_topics([topic])[name].result(timeout=30)
+        wait_until(lambda: name in admin.list_topics(timeout=30).topics, "the broker knows the topic it created")
         return name
 
     return create

@@ -226,11 +226,14 @@ func errorOf(responses kadm.CreatePartitionsResponses, err error) error {
 }
 
 func expectPartitions(ctx context.Context, admin *kadm.Client, topic string, count int) error {
-	topics, err := admin.ListTopics(ctx, topic)
-	if err == nil && len(topics[topic].Partitions) != count {
-		return fmt.Errorf("%d partitions", len(topics[topic].Partitions))
+	// A broker may hear of its controller's change a moment after the change was answered.
+	for {
+		topics, err := admin.ListTopics(ctx, topic)
+		if err != nil || len(topics[topic].Partitions) == count {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	return err
 }
 
 func expectRetention(ctx context.Context, admin *kadm.Client, topic, expected string) error {

@@ -199,11 +199,7 @@ func administrate(bootstrap, topic string) error {
 		{"produce", func() error { return produce(bootstrap, topic, config) }},
 		{"add partitions", func() error { return admin.CreatePartitions(topic, 2, nil, false) }},
 		{"describe topics", func() error {
-			found, err := admin.DescribeTopics([]string{topic})
-			if err == nil && len(found[0].Partitions) != 2 {
-				return fmt.Errorf("%d partitions", len(found[0].Partitions))
-			}
-			return err
+			return expectPartitions(admin, topic, 2)
 		}},
 		{"list topics", func() error { _, err := admin.ListTopics(); return err }},
 		{"alter configuration", func() error {
@@ -225,6 +221,17 @@ func administrate(bootstrap, topic string) error {
 		fmt.Println(step.what)
 	}
 	return nil
+}
+
+// A broker may hear of its controller's change a moment after the change was answered.
+func expectPartitions(admin sarama.ClusterAdmin, topic string, count int) error {
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		found, err := admin.DescribeTopics([]string{topic})
+		if err != nil || len(found[0].Partitions) == count {
+			return err
+		}
+	}
+	return fmt.Errorf("no %d partitions after %v", count, timeout)
 }
 
 func expectRetention(admin sarama.ClusterAdmin, topic, expected string) error {
