@@ -134,9 +134,9 @@ class Broker:
         )
         cluster_id = self.logs.cluster_id(self.node_id)
         await self.cluster.start(
-            proven_epoch=self.logs.predecessor_epoch(),
+            proof=self.logs.proof(),
             cluster_id=cluster_id,
-            before_joining=lambda found_id: self.logs.identify(found_id, self.node_id),
+            before_joining=self._before_joining,
         )
         self._is_started = True
         await self.logs.load(self.cluster.image.cluster_id, self.node_id)
@@ -179,6 +179,11 @@ class Broker:
             self.cluster_name,
             directory_id=str(self.logs.directory_id),
         )
+
+    def _before_joining(self, cluster_id: str) -> None:
+        """The data directories know whose they are, and which process this is, before the cluster hears of it."""
+        self.logs.identify(cluster_id, self.node_id)
+        self.logs.begin_life(self.cluster.incarnation)
 
     def _directory_failed(self, _: str) -> None:
         """One failed log directory takes its partitions offline; without any, there is nothing left to serve."""

@@ -37,6 +37,7 @@ from odradek.cluster.topics import Topics
 from odradek.cluster.writer import Writer, absent
 from odradek.config import BrokerConfig, ConfigError, TopicConfig
 from odradek.host import Host
+from odradek.log.life import NO_PROOF, Proof
 from odradek.metastore.store import LeaseLost, MetadataStore, NotApplied, Put
 
 log = logging.getLogger(__name__)
@@ -72,8 +73,9 @@ class Cluster:
         self._attention = asyncio.Event()
         self._feed = ImageFeed(store, self._keys)
         self._writer = Writer(store, host.random)
-        incarnation = uuid_text(random_uuid(host.random))
-        identity = Identity(node_id, incarnation, tuple(endpoints), rack, directory_id)
+        self.incarnation = uuid_text(random_uuid(host.random))
+        """Names this process."""
+        identity = Identity(node_id, self.incarnation, tuple(endpoints), rack, directory_id)
         ttl_s = config.get("broker.session.timeout.ms") / 1000
         self._membership = Membership(store, self._keys, self._writer, identity, ttl_s)
         writes = TopicWrites(self._keys, self._writer)
@@ -124,16 +126,15 @@ class Cluster:
     async def start(
         self,
         *,
-        proven_epoch: int = -1,
+        proof: Proof = NO_PROOF,
         cluster_id: str | None = None,
         before_joining: Callable[[str], None] = lambda cluster_id: None,
     ) -> None:
         """Returns when this broker is unfenced and has taken the leadership of its partitions, in new leader epochs.
 
-        `proven_epoch`: the broker epoch since which this data directory is proven to have lost nothing (clean-stop
-        marker, or the same kernel boot), -1 for none. `cluster_id`: the cluster to which the data directory belongs,
-        None when it is new; nothing is written to the metadata of any other. `before_joining` is called with the
-        cluster's id: a data directory that does not know yet whose it is must, before the cluster hears of it, or a
+        `proof`: since when this data directory is proven to have lost nothing. `cluster_id`: the cluster to which it
+        belongs, None when it is new; nothing is written to the metadata of any other. `before_joining` is called with
+        the cluster's id: a data directory that does not know yet whose it is must, before the cluster hears of it, or a
         process that dies here would leave a registration that no later one can prove to be its own.
         Raises ClusterStartError, StoreError, what `before_joining` raises.
         """
@@ -147,7 +148,7 @@ class Cluster:
             await self._feed.load()
             self._spawn(self._feed.run())
             async with asyncio.timeout(START_TIMEOUT_S):
-                await self._join(proven_epoch)
+                await self._join(proof)
         except BaseException as error:
             await self._end_tasks()
             if isinstance(error, TimeoutError):
@@ -187,8 +188,8 @@ class Cluster:
             record = MetaRecord(uuid_text(random_uuid(self._random)), METADATA_FORMAT)
             await self._writer.commit([absent(self._keys.meta)], [Put(self._keys.meta, record.encode())])
 
-    async def _join(self, proven_epoch: int) -> None:
-        await self._feed.reach(await self._membership.register(proven_epoch))
+    async def _join(self, proof: Proof) -> None:
+        await self._feed.reach(await self._membership.register(proof))
         while not self._is_admitted():
             await self._govern_once()
             if not self._is_admitted():
@@ -239,7 +240,7 @@ class Cluster:
 
     async def _register_again(self) -> None:
         try:
-            await self._membership.register(self.broker_epoch)
+            await self._membership.register(Proof(self.broker_epoch, self.incarnation))
         except MetadataUnavailable as error:
             log.warning("Cannot register: %s", error)
             await asyncio.sleep(RETRY_S)

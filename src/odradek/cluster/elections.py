@@ -63,13 +63,18 @@ def new_partition(replicas: tuple[int, ...], brokers: Brokers, min_isr: int) -> 
 
 def is_electable(entry: Entry, brokers: Brokers) -> bool:
     broker = brokers.get(entry[0])
-    return broker is not None and broker.is_active and entry[1] in (broker.epoch, broker.predecessor_epoch)
+    return broker is not None and broker.is_active and keeps(broker, entry[1])
 
 
 def is_lost(entry: Entry, brokers: Brokers) -> bool:
     """Its broker has registered again and cannot prove that nothing was lost since."""
     broker = brokers.get(entry[0])
-    return broker is not None and entry[1] not in (broker.epoch, broker.predecessor_epoch)
+    return broker is not None and not keeps(broker, entry[1])
+
+
+def keeps(broker: BrokerImage, epoch: int) -> bool:
+    """Whether the broker still has everything it had in that epoch of its own."""
+    return epoch == broker.epoch or 0 <= broker.predecessor_epoch <= epoch < broker.epoch
 
 
 def elect(partition: PartitionImage, brokers: Brokers, *, unclean_allowed: bool = False) -> Election | None:

@@ -45,7 +45,7 @@ class Endpoint(Record, frozen=True):
 
 
 class BrokerRecord(Record, frozen=True):
-    """`predecessor_epoch` is the epoch for which nothing was lost until now, -1 when that cannot be proven."""
+    """`predecessor_epoch` is the earliest epoch since which nothing was lost, -1 when only this one is proven."""
 
     epoch: int
     incarnation: str
