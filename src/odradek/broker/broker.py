@@ -24,6 +24,7 @@ from odradek.log.errors import DirectoryFailedError
 from odradek.log.manager import LogManager
 from odradek.log.settings import LogSettings
 from odradek.metastore.store import MetadataStore
+from odradek.replication.isr_changes import IsrChanges
 from odradek.replication.replica_manager import ReplicaManager
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Broker:
 
     cluster: Cluster
     replicas: ReplicaManager
+    isr_changes: IsrChanges
     groups: GroupCoordinator
     topic_metadata: TopicMetadata
 
@@ -124,6 +126,8 @@ class Broker:
             lambda: self.config,
             self.cluster.confirm_deleted,
         )
+        self.isr_changes = IsrChanges(self.loop, self.cluster, lambda: self.config, self.replicas.partitions)
+        self.replicas.on_isr_wanted = self.isr_changes.look_at
         self.topic_metadata = TopicMetadata(lambda: self.cluster.image)
         self.groups = GroupCoordinator(
             self.replicas, self.cluster, self._start_config, self.host.clock, self.loop, self.host.random
@@ -139,6 +143,7 @@ class Broker:
         self.logs.start()
         self.cluster.subscribe(self._on_metadata)
         await self.replicas.settled()
+        self.isr_changes.start()
         self.groups.start()
         self.connections.start()
         for bound in self.listeners:
@@ -153,6 +158,7 @@ class Broker:
             bound.close()
         if self._is_started:
             await self.groups.stop()
+            await self.isr_changes.stop()
             self.replicas.stop()
             self.connections.stop("the broker is shutting down")
             await self.logs.stop(self.cluster.broker_epoch)

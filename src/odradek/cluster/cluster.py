@@ -12,6 +12,7 @@ from odradek.cluster.duties import Rules, abandoned_intents, decide_duties
 from odradek.cluster.ids import random_uuid, uuid_text
 from odradek.cluster.image import ClusterImage, ImageDelta, TopicImage
 from odradek.cluster.image_feed import ImageFeed
+from odradek.cluster.in_sync import IsrChange, IsrWriter, Outcome
 from odradek.cluster.keys import Keys
 from odradek.cluster.leader_elections import LeaderElections
 from odradek.cluster.membership import Identity, Membership
@@ -83,6 +84,7 @@ class Cluster:
         self._configs = Configs(self._feed, self._keys, self._writer, lambda: self.config)
         self._elections = LeaderElections(self._feed, self._keys, self._writer)
         self._producer_ids = ProducerIds(self._keys, self._writer)
+        self._isr = IsrWriter(self._feed, self._keys, self._writer, node_id)
         self._rules = Rules(self._min_isr, self._unclean_allowed)
         self._tasks: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[BaseException] = loop.create_future()
@@ -322,6 +324,10 @@ class Cluster:
     ) -> list[ElectionResult]:
         """None: all partitions; then those that need no election have no result."""
         return await self._elections.elect(election, partitions)
+
+    async def change_isr(self, changes: Sequence[IsrChange]) -> list[Outcome]:
+        """What this broker, as the leader of these partitions, wants their in-sync replicas to be; in order."""
+        return await self._isr.write(changes, self.broker_epoch)
 
     async def allocate_producer_id(self) -> int:
         """Never given before. Raises MetadataUnavailable."""

@@ -14,21 +14,13 @@ from odradek.cluster.names import topic_name_problem, unified_name
 from odradek.cluster.placement import PlacementError, place
 from odradek.cluster.records import PartitionRecord
 from odradek.cluster.results import NewPartitions, NewTopic, Refusal
+from odradek.cluster.topic_defaults import Defaults
 
 MAX_PARTITIONS_PER_REQUEST = 10_000
 
 Brokers = Mapping[int, BrokerImage]
 MinIsr = Callable[[Mapping[str, str]], int]
 """The effective min.insync.replicas of a topic with these overrides. Raises ValueError with a message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What -1 stands for, and the random place where placement starts."""
-
-    num_partitions: int
-    replication_factor: int
-    placement_start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +37,9 @@ def plan_topic(image: ClusterImage, topic: NewTopic, defaults: Defaults, min_isr
     nulls = [key for key, value in topic.configs.items() if value is None]
     if nulls:
         return Refusal(ErrorCode.invalid_config, f"Null value not supported for topic configs: {','.join(nulls)}")
-    configs = {key: value for key, value in topic.configs.items() if value is not None}
+    takes_default = topic.replication_factor == -1 and not topic.assignments
+    defaults_of_topic = dict(defaults.configs) if takes_default else {}
+    configs = defaults_of_topic | {key: value for key, value in topic.configs.items() if value is not None}
     try:
         minimum = min_isr(configs)
     except ValueError as error:

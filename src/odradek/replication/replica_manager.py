@@ -13,7 +13,7 @@ from uuid import UUID
 
 from kio.schema.errors import ErrorCode
 
-from odradek.cluster.image import ClusterImage, ImageDelta, PartitionImage, TopicImage
+from odradek.cluster.image import NO_LEADER, ClusterImage, ImageDelta, PartitionImage, TopicImage
 from odradek.config import BrokerConfig, TopicConfig
 from odradek.log.cleaning.settings import CleanerSettings
 from odradek.log.errors import DiskFullError
@@ -51,6 +51,10 @@ class ReplicaManager:
         self._by_id: dict[UUID, dict[int, Replica]] = {}
         self._image = ClusterImage()
         self._listeners: dict[str, list[LeadershipListener]] = {}
+        self.on_isr_wanted: Callable[[Partition], None] = lambda partition: None
+        """Told of a partition whose in-sync replicas may have to change."""
+        self.on_following: Callable[[Partition, PartitionImage | None], None] = lambda partition, image: None
+        """Told whom a partition has to follow, each time that changes; None: nobody (any more)."""
         self._to_delete: dict[UUID, None] = {}
         self._to_set_aside: dict[LogKey, None] = {}
         self._to_create: dict[PartitionKey, None] = {}
@@ -147,6 +151,7 @@ class ReplicaManager:
             del self._by_name[topic.name]
         for replica in replicas.values():
             if isinstance(replica, Partition):
+                self.on_following(replica, None)
                 replica.resign(ErrorCode.unknown_topic_or_partition, f"{topic.name} was deleted")
         self._to_delete[topic.topic_id] = None
 
@@ -158,7 +163,7 @@ class ReplicaManager:
             replicas[index] = ErrorCode.not_leader_or_follower
             return
         if isinstance(replica, Partition):
-            self._lead_or_resign(replica, image)
+            self._lead_or_follow(replica, image)
             return
         key = PartitionKey(topic.name, index, topic.topic_id)
         if (log := self._logs.get(topic.topic_id, index)) is not None:
@@ -175,15 +180,18 @@ class ReplicaManager:
         if topic is None:
             return
         log.config = self._topic_config(topic)
-        partition = Partition(log, self._logs, self._resigned)
+        partition = Partition(log, self._logs, self._resigned, self._isr_wanted)
         self._by_id[key.topic_id][key.partition] = partition
         self._logs.attach(log, partition)
-        self._lead_or_resign(partition, topic.partitions[key.partition])
+        self._lead_or_follow(partition, topic.partitions[key.partition])
 
-    def _lead_or_resign(self, partition: Partition, image: PartitionImage) -> None:
+    def _lead_or_follow(self, partition: Partition, image: PartitionImage) -> None:
         if not image.is_led_by(self._broker_id, self._broker_epoch()):
-            partition.resign(ErrorCode.not_leader_or_follower, "another broker leads")
+            partition.follow(image)
+            has_other_leader = image.leader not in (NO_LEADER, self._broker_id)
+            self.on_following(partition, image if has_other_leader else None)
         elif image.leader_epoch > partition.leader_epoch:
+            self.on_following(partition, None)
             if partition.lead(image) and partition.log.damage is None:
                 self._notify(partition, True)
         elif partition.error is ErrorCode.none:
@@ -206,6 +214,9 @@ class ReplicaManager:
 
     def _topic_config(self, topic: TopicImage) -> TopicConfig:
         return TopicConfig.of(self._config(), topic.configs)
+
+    def _isr_wanted(self, partition: Partition) -> None:
+        self.on_isr_wanted(partition)
 
     def _resigned(self, partition: Partition) -> None:
         self._notify(partition, False)
