@@ -11,6 +11,7 @@ from kio.schema.errors import ErrorCode
 from odradek.broker.fetch_sessions import FetchContext, FetchSessions
 from odradek.replication.replica_session import NO_SESSION, Asked, ReplicaSession
 from odradek.wire.fetch import FetchPartition, FetchRequest, PartitionResult
+from odradek.wire.produce import TopicKey
 from odradek.wire.replica_fetch import VERSION, Key, Position
 
 TOPIC = UUID(int=0xF1)
@@ -137,7 +138,8 @@ class Leader:
         self.sessions = FetchSessions(10, random.Random(1))
 
     def serve(self, asked: Asked) -> tuple[FetchContext, dict[Key, Position]]:
-        topics = [(TOPIC, [_wanted(key[1], each) for key, each in asked.positions.items()])]
+        positions = [_wanted(key[1], each) for key, each in asked.positions.items()]
+        topics: list[tuple[TopicKey, list[FetchPartition]]] = [(TOPIC, positions)]
         request = FetchRequest(
             2, 9, 500, 1, 1 << 20, 0, *asked.session, topics, [(TOPIC, [key[1] for key in asked.forgotten])], "", None
         )  # fmt: skip

@@ -14,7 +14,7 @@ from odradek.wire import fetch
 from odradek.wire.errors import MalformedResponseError
 from odradek.wire.fetch import Layout, PartitionResult, assemble
 from odradek.wire.frame import read_request_header
-from odradek.wire.produce import NodeEndpoint
+from odradek.wire.produce import NodeEndpoint, TopicKey
 from odradek.wire.replica_fetch import (
     VERSION,
     FetchedPartition,
@@ -77,12 +77,14 @@ def test_a_request_is_what_the_leader_reads(positions: dict[Key, Position], forg
     found = fetch.read_request(memoryview(frame), header.body, len(frame), VERSION)
     assert (found.replica_id, found.replica_epoch, found.session_id, found.session_epoch) == (2, 1 << 33, 12, 34)
     assert (found.max_wait_ms, found.min_bytes, found.max_bytes, found.isolation_level) == (500, 1, 10 << 20, 0)
-    asked = {
-        (key.bytes, each.partition): each[1:]
-        for key, each in ((k, p) for k, some in found.topics for p in some)  # type: ignore[union-attr]
-    }
+    asked = {(id_of(key), each.partition): each[1:] for key, some in found.topics for each in some}
     assert asked == {key: (*each[:4], 1 << 20) for key, each in positions.items()}
-    assert sorted((key.bytes, index) for key, some in found.forgotten for index in some) == sorted(forgotten)  # type: ignore[union-attr]
+    assert sorted((id_of(key), index) for key, some in found.forgotten for index in some) == sorted(forgotten)
+
+
+def id_of(key: TopicKey) -> bytes:
+    assert isinstance(key, UUID)
+    return key.bytes
 
 
 def kio_response(*, endpoints: bool = False, snapshot: bool = False) -> bytes:
