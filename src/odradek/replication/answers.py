@@ -6,6 +6,7 @@ position it was asked for: a partition that is elsewhere by now, or under anothe
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from odradek.log.errors import DamagedLogError, LogError
 from odradek.replication.followed import Followed
 from odradek.replication.following import BeginAt, Cut, Decision, Fail, Take, Wait, decide
 from odradek.replication.truncation import Truncation, truncate_logs
-from odradek.wire.replica_fetch import FetchedPartition
+from odradek.wire.replica_fetch import FetchedPartition, Key
 
 if TYPE_CHECKING:
     from odradek.replication.fetcher import Fetcher
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 TURN_BYTES = 1 << 20
 TURN_PARTITIONS = 64
 """Of one answer between two turns of the loop: so much is appended within a millisecond or two."""
+
+_NOTHING = memoryview(b"")
 
 Appending = tuple[Followed, FetchedPartition, "asyncio.Future[AppendResult]"]
 
@@ -40,6 +43,8 @@ class Answers:
         self._appending: list[Appending] = []
         """Writes that go through a thread."""
         self._cutting: list[tuple[Followed, FetchedPartition, Cut | BeginAt]] = []
+        self._unheard: dict[Key, FetchedPartition] = {}
+        """Answers that told of a high watermark and a log start, but could not be taken. See `not_answered`."""
 
     async def take(self, answers: list[FetchedPartition]) -> None:
         """Returns when all of it is done; the answers' records are not used afterwards."""
@@ -63,8 +68,29 @@ class Answers:
             return None
         if followed.is_still_at(told):
             return followed
+        self._unheard[key] = answer._replace(records=_NOTHING)
         self._fetcher.changed(followed)
         return None
+
+    def not_answered(self, asked: Iterable[Key], answered: Iterable[Key]) -> None:
+        """Of the others the leader has nothing to say: what is here is its own, and what it told before holds.
+
+        In a session it tells nothing twice, not even to a replica that could make no use of it the first time.
+        """
+        if not self._unheard:
+            return
+        had_news = dict.fromkeys(answered)
+        for key in asked:
+            if key in had_news:
+                continue
+            answer, followed = self._unheard.pop(key, None), self._fetcher.followed.get(key)
+            told = self._fetcher.session.told(key)
+            if answer is not None and followed is not None and told is not None and followed.is_still_at(told):
+                self._took(followed, answer)
+
+    def forget(self) -> None:
+        """There is a new session, in which everything is told anew."""
+        self._unheard.clear()
 
     def _act(self, followed: Followed, answer: FetchedPartition, decision: Decision) -> None:
         if isinstance(decision, Take):
@@ -74,6 +100,7 @@ class Answers:
         elif isinstance(decision, Fail):
             self._fetcher.fail(followed, decision.reason)
         else:
+            self._unheard[followed.key] = answer._replace(records=_NOTHING)
             self._cutting.append((followed, answer, decision))
 
     def _wait(self, followed: Followed, decision: Wait) -> None:
@@ -123,6 +150,7 @@ class Answers:
     def _took(self, followed: Followed, answer: FetchedPartition) -> None:
         if not self._fetcher.is_current(followed):
             return
+        self._unheard.pop(followed.key, None)
         followed.attempts = 0
         followed.is_throttled = False
         followed.leader_high_watermark = answer.high_watermark

@@ -172,6 +172,7 @@ class Fetcher:
         finally:
             link.close()
             self._session.drop()
+            self._answers.forget()
 
     async def _connect(self) -> Link:
         endpoint = self._owner.endpoint_of(self.leader_id)
@@ -220,6 +221,7 @@ class Fetcher:
         response = read_response(content, self._correlation_id)
         keys = [(each.topic_id, each.partition) for each in response.partitions]
         if not self._session.answered(response.error_code, response.session_id, keys):
+            self._answers.forget()
             self._unusable += 1
             if self._unusable == UNUSABLE_MAX:
                 self._unusable = 0
@@ -227,6 +229,7 @@ class Fetcher:
             return
         self._unusable = self._failures = 0
         await self._answers.take(response.partitions)
+        self._answers.not_answered(asked.positions, keys)
         if response.throttle_ms > 0:
             await asyncio.sleep(min(response.throttle_ms, settings.replica_socket_timeout_ms) / 1000)
 
