@@ -66,9 +66,8 @@ async def ask_twice(link: Link, request_text: str) -> None:
 
 
 async def connect(process: Process, host: str = "leader", port: int = PORT) -> Link:
-    return await Link.connect(
-        process.loop, host, port, timeout_s=5.0, kept_bytes=KEPT_BYTES, system_buffer=links.SYSTEM_DEFAULT
-    )
+    async with asyncio.timeout(5.0):
+        return await Link.connect(process.loop, host, port, kept_bytes=KEPT_BYTES, system_buffer=links.SYSTEM_DEFAULT)
 
 
 def run(scenario: Callable[[Process, World], Awaitable[None]], seed: int = 1) -> None:

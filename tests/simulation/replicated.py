@@ -4,6 +4,7 @@ Nothing happens to them but what the network's own delays bring; the logs have t
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from kio.schema.errors import ErrorCode
@@ -134,10 +135,13 @@ class Replicated:
 
     async def converged(self, partition: int = 0) -> None:
         """Returns once every replica has the same end and high watermark; fails when that takes too long."""
-        async with asyncio.timeout(SETTLE_SECONDS_MAX):
-            while len({self.state(each, partition) for each in BROKERS}) > 1:  # noqa: ASYNC110
-                await asyncio.sleep(RETRY_SECONDS)
+        await self.until(lambda: len({self.state(each, partition) for each in BROKERS}) == 1)
         assert len({self.content(each, partition) for each in BROKERS}) == 1, "the logs differ"
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(SETTLE_SECONDS_MAX):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(RETRY_SECONDS)
 
     def state(self, broker_id: int, partition: int = 0) -> tuple[int, int]:
         log = self.log(broker_id, partition)

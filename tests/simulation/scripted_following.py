@@ -70,9 +70,9 @@ def broker_image(broker_id: int) -> BrokerImage:
     return BrokerImage(broker_id, 1, "", (endpoint,), None, "", -1, False, False, 1)
 
 
-def led_by(leader: int, epoch: int, *, in_sync: bool = True) -> PartitionImage:
+def led_by(leader: int, epoch: int, *, in_sync: bool = True, broker_epoch: int = 100) -> PartitionImage:
     isr = (leader, FOLLOWER_ID) if in_sync else (leader,)
-    return partition_image(epoch, leader=leader, replicas=(FOLLOWER_ID, *LEADERS), isr=isr)
+    return partition_image(epoch, leader=leader, replicas=(FOLLOWER_ID, *LEADERS), isr=isr, broker_epoch=broker_epoch)
 
 
 class Following:
@@ -105,10 +105,10 @@ class Following:
     def led(self, index: int = 0, leader: int = LEADERS[0]) -> LeaderLog:
         return self.leaders[leader].logs[TOPIC_ID, index]
 
-    def lead(self, log: LeaderLog, index: int = 0, leader: int = LEADERS[0], *, in_sync: bool = True) -> LeaderLog:
+    def lead(self, log: LeaderLog, index: int = 0, leader: int = LEADERS[0], **image: Any) -> LeaderLog:
         """A leader of a partition, in its log's epoch; the follower hears of it."""
         self.leaders[leader].logs[TOPIC_ID, index] = log
-        self.images[index] = led_by(leader, log.epoch, in_sync=in_sync)
+        self.images[index] = led_by(leader, log.epoch, **image)
         if self.follower is not None:
             self.follower.show(index, self.images[index])
         return log

@@ -475,3 +475,24 @@ def test_a_topics_replicas_that_catch_up_are_throttled_until_they_are_in_sync() 
         config={"follower.replication.throttled.rate": 10_000, "replica.fetch.max.bytes": 5_000},
         topic={"follower.replication.throttled.replicas": f"0:{FOLLOWER_ID}"},
     )
+
+
+@pytest.mark.parametrize("moment", ["asking", "connecting"])
+def test_a_leader_that_lost_its_power_and_is_back_in_a_new_epoch_is_asked_at_once(moment: str) -> None:
+    async def scenario(world: Following) -> None:
+        log = world.lead(written(2))
+        await world.follows()
+        leader, now = world.world.machine("leader-2"), world.partition()._logs.now
+        leader.crash("power")
+        silent_since = now()
+        await world.until(lambda: now() > silent_since + (1 if moment == "asking" else 33))
+        leader.start(world.leader.serve)
+        log.lead(1)
+        log.append("back")
+        log.high_watermark = 3
+        back_since = now()
+        world.lead(log, broker_epoch=200)
+        await world.follows()
+        assert now() - back_since < 1
+
+    follow(scenario)

@@ -30,6 +30,8 @@ UNUSABLE_MAX = 2
 """Answers in a row that do not fit what was asked; then the connection is made anew."""
 REPORTED_ATTEMPT = 4
 """A partition that cannot be followed for a moment is nothing to speak of: its leader has not heard of it yet."""
+CONNECT_S_MAX = 5.0
+"""A broker that is there accepts a connection sooner."""
 THROTTLED_S_MAX = 1.0
 """The catch-up rate may be changed at any time: it is looked at that often."""
 
@@ -56,6 +58,9 @@ class Fetcher:
         self._failures = 0
         """Of the connection, in a row."""
         self._unusable = 0
+        self._link: Link | None = None
+        self._connecting: asyncio.Timeout | None = None
+        self._leader_broker_epoch = -1
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._answers = Answers(self, owner)
@@ -68,6 +73,9 @@ class Fetcher:
         self._changed[followed.key] = None
         self._failures = 0  # There is news of the leader: it may be back.
         self._wake.set()
+        if followed.image.leader_broker_epoch > self._leader_broker_epoch:
+            self._leader_broker_epoch = followed.image.leader_broker_epoch
+            self._hang_up()
         if self._task is None or self._task.done():
             self._task = self._loop.create_task(self._run(), name=f"replica fetcher of broker {self.leader_id}")
             self._task.add_done_callback(self._ended)
@@ -80,6 +88,14 @@ class Fetcher:
         self._session.forget(key)
         if not self.followed:
             self._wake.set()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Nothing is to be heard over the present connection any more: its broker may have died without a word."""
+        if self._link is not None:
+            self._link.close()
+        if self._connecting is not None:
+            self._connecting.reschedule(self._loop.time())
 
     async def stop(self) -> None:
         """Returns once the task has ended."""
@@ -150,7 +166,7 @@ class Fetcher:
                 await self._converse()
             except (OSError, MalformedResponseError) as error:  # TimeoutError is an OSError.
                 self._failures += 1
-                if self._failures == 1:
+                if self._failures == 1 and self.followed:
                     logger.warning(
                         "fetching from broker %d failed: %s", self.leader_id, str(error) or type(error).__name__
                     )
@@ -159,7 +175,7 @@ class Fetcher:
 
     async def _converse(self) -> None:
         """Connect, and ask until there is nothing to follow. Raises OSError, MalformedResponseError."""
-        link = await self._connect()
+        self._link = link = await self._connect()
         self._changed.update(dict.fromkeys(self.followed))
         try:
             while self.followed:
@@ -170,23 +186,27 @@ class Fetcher:
                 else:
                     await self._exchange(link, asked)
         finally:
+            self._link = None
             link.close()
             self._session.drop()
             self._answers.forget()
 
     async def _connect(self) -> Link:
-        endpoint = self._owner.endpoint_of(self.leader_id)
+        endpoint, settings = self._owner.endpoint_of(self.leader_id), self._settings
         if endpoint is None:
             raise LinkError("no endpoint of it is known")
-        settings = self._settings
-        return await Link.connect(
-            self._loop,
-            endpoint.host,
-            endpoint.port,
-            timeout_s=settings.replica_socket_timeout_ms / 1000,
-            kept_bytes=settings.replica_fetch_response_max_bytes,
-            system_buffer=settings.replica_socket_receive_buffer_bytes,
-        )
+        try:
+            async with asyncio.timeout(min(settings.replica_socket_timeout_ms / 1000, CONNECT_S_MAX)) as connecting:
+                self._connecting = connecting
+                return await Link.connect(
+                    self._loop,
+                    endpoint.host,
+                    endpoint.port,
+                    kept_bytes=settings.replica_fetch_response_max_bytes,
+                    system_buffer=settings.replica_socket_receive_buffer_bytes,
+                )
+        finally:
+            self._connecting = None
 
     async def _rest(self, until: float | None) -> None:
         """Until that time (loop seconds), or until something is to be followed, or nothing any more."""

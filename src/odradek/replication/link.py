@@ -38,18 +38,10 @@ class Link(asyncio.BufferedProtocol):
 
     @classmethod
     async def connect(
-        cls,
-        loop: asyncio.AbstractEventLoop,
-        host: str,
-        port: int,
-        *,
-        timeout_s: float,
-        kept_bytes: int,
-        system_buffer: int,
+        cls, loop: asyncio.AbstractEventLoop, host: str, port: int, *, kept_bytes: int, system_buffer: int
     ) -> "Link":
-        """`system_buffer`: bytes the system may receive ahead, -1 for what it likes. Raises OSError, TimeoutError."""
-        async with asyncio.timeout(timeout_s):
-            transport, link = await loop.create_connection(lambda: cls(loop, kept_bytes), host, port)
+        """`system_buffer`: bytes the system may receive ahead, -1 for what it likes. Raises OSError."""
+        transport, link = await loop.create_connection(lambda: cls(loop, kept_bytes), host, port)
         if system_buffer != SYSTEM_DEFAULT:
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, system_buffer)
         return link
