@@ -25,6 +25,7 @@ from odradek.log.manager import LogManager
 from odradek.log.settings import LogSettings
 from odradek.metastore.store import MetadataStore
 from odradek.replication.isr_changes import IsrChanges
+from odradek.replication.replica_fetchers import ReplicaFetchers
 from odradek.replication.replica_manager import ReplicaManager
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Broker:
     cluster: Cluster
     replicas: ReplicaManager
     isr_changes: IsrChanges
+    fetchers: ReplicaFetchers
     groups: GroupCoordinator
     topic_metadata: TopicMetadata
 
@@ -128,6 +130,10 @@ class Broker:
         )
         self.isr_changes = IsrChanges(self.loop, self.cluster, lambda: self.config, self.replicas.partitions)
         self.replicas.on_isr_wanted = self.isr_changes.look_at
+        self.fetchers = ReplicaFetchers(
+            self.logs, self.node_id, lambda: self.cluster.broker_epoch, lambda: self.config, lambda: self.cluster.image
+        )
+        self.replicas.on_following = self.fetchers.follow
         self.topic_metadata = TopicMetadata(lambda: self.cluster.image)
         self.groups = GroupCoordinator(
             self.replicas, self.cluster, self._start_config, self.host.clock, self.loop, self.host.random
@@ -159,6 +165,7 @@ class Broker:
         if self._is_started:
             await self.groups.stop()
             await self.isr_changes.stop()
+            await self.fetchers.stop()
             self.replicas.stop()
             self.connections.stop("the broker is shutting down")
             await self.logs.stop(self.cluster.broker_epoch)
@@ -185,10 +192,11 @@ class Broker:
         self.logs.identify(cluster_id, self.node_id)
         self.logs.begin_life(self.cluster.incarnation)
 
-    def _directory_failed(self, _: str) -> None:
+    def _directory_failed(self, path: str) -> None:
         """One failed log directory takes its partitions offline; without any, there is nothing left to serve."""
         if not self._is_started or self.failed.done():
             return
+        self.fetchers.directory_failed(path)
         if all(health.is_failed for health in self.logs.healths.values()):
             self.failed.set_result(DirectoryFailedError("every log directory is offline"))
 

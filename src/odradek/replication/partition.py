@@ -386,11 +386,22 @@ class Partition:
             if self._fetches is not None:
                 self._wake_fetches()
 
+    async def writes_ended(self) -> None:
+        """Returns once no write goes on in a thread."""
+        if self._writer is not None:
+            await self._writer.ended()
+
+    def truncated(self) -> None:
+        """The log was cut to be the leader's: nothing beyond its end is committed here, whatever was thought."""
+        log = self.log
+        self.high_watermark = max(min(self.high_watermark, log.log_end_offset), log.log_start_offset)
+        self._wake_fetches()
+
     def _append_in_thread(
         self, records: Records, origin: Origin, checked_for: TopicConfig | None
     ) -> "asyncio.Future[AppendResult]":
         if self._writer is None:
-            self._writer = LogWriter(self.log, self._logs, self._written, self._writer_idle)
+            self._writer = LogWriter(self.log, self._logs, self._written, self._writer_idle, lambda: self.leader_epoch)
         return self._writer.submit(records, self.leader_epoch, origin, checked_for)
 
     def _written(self, result: AppendResult, size: int) -> None:
@@ -425,7 +436,9 @@ class Partition:
             self._wake_followers()
 
     def _advance(self) -> None:
-        """Move the high watermark to where the replicas allow, and tell who waits for it."""
+        """Move the high watermark to where the replicas allow, and tell who waits for it; the leader alone may."""
+        if self.error is not _NONE:
+            return
         log = self.log
         offset = log.flushed_offset if self._durable else log.log_end_offset
         if self._followers is not None or self._isr_size < self._min_isr:
