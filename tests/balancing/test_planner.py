@@ -2,7 +2,7 @@
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from odradek.balancing.model import ClusterState, Plan
 from odradek.balancing.planner import make_plan
@@ -149,11 +149,13 @@ def test_a_partition_on_the_move_is_left_alone() -> None:
     assert make_plan(state(brokers(1, 2, draining=[1]), partition(0, 1, is_moving=True))).moves == ()
 
 
+@settings(deadline=None)
 @given(states())
 def test_plans_come_to_an_end_and_then_there_is_none(before: ClusterState) -> None:
     assert not make_plan(settled(before))
 
 
+@settings(deadline=None)
 @given(states())
 def test_every_move_is_one_that_can_be_made(before: ClusterState) -> None:
     plan = make_plan(before)
@@ -174,6 +176,7 @@ def test_every_move_is_one_that_can_be_made(before: ClusterState) -> None:
         assert before.brokers[transfer.target].takes_replicas
 
 
+@settings(deadline=None)
 @given(states())
 def test_racks_are_never_worse_apart_unless_a_broker_has_to_be_emptied(before: ClusterState) -> None:
     for move in make_plan(before).moves:
@@ -185,6 +188,7 @@ def test_racks_are_never_worse_apart_unless_a_broker_has_to_be_emptied(before: C
             assert before.racks(move.after) >= before.racks(move.before)
 
 
+@settings(deadline=None)
 @given(states(may_be_down=False))
 def test_emptied_brokers_are_empty_or_it_is_said_why_not(before: ClusterState) -> None:
     after = settled(before)
@@ -195,6 +199,7 @@ def test_emptied_brokers_are_empty_or_it_is_said_why_not(before: ClusterState) -
             assert not must_leave or each.is_moving or (each.topic, each.index, replica) in blocked
 
 
+@settings(deadline=None)
 @given(states(may_be_down=False, with_sizes=False))
 def test_without_racks_and_sizes_shares_are_equal_and_moves_as_few_as_can_be(drawn: ClusterState) -> None:
     known = brokers(*drawn.brokers)

@@ -1,6 +1,6 @@
 """A bounded number of moves goes on at a time."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odradek.balancing.model import Move
@@ -35,6 +35,7 @@ def test_moves_without_data_do_not_wait_for_others() -> None:
     assert len(begun) == REORDERINGS_MAX
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(5, 9)), max_size=40),
     st.lists(st.tuples(st.tuples(st.integers(5, 9)), st.integers(0, 4)), max_size=6),

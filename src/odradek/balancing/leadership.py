@@ -31,11 +31,14 @@ def _staying(state: ClusterState, partition: PartitionState) -> list[int]:
 
 
 def preferred_transfers(state: ClusterState, percentage: int) -> Iterator[Transfer]:
-    """Back to preferred leaders of brokers that lead more than so many percent too few of what they should."""
+    """Back to preferred leaders of brokers that lead more than so many percent too few of what they should.
+
+    A partition that is on the move gets its leader when it has arrived.
+    """
     wanted: Counter[int] = Counter(partition.replicas[0] for partition in state.partitions if partition.replicas)
     missing: dict[int, list[PartitionState]] = {}
     for partition in state.partitions:
-        if partition.replicas and partition.leader not in (-1, partition.replicas[0]):
+        if partition.replicas and not partition.is_moving and partition.leader not in (-1, partition.replicas[0]):
             missing.setdefault(partition.replicas[0], []).append(partition)
     for broker, partitions in sorted(missing.items()):
         if 100 * len(partitions) <= percentage * wanted[broker]:
