@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from odradek.broker.connections import Connections
 from odradek.broker.fetch_sessions import FetchSessions
 from odradek.broker.listener import BoundListener, listen
+from odradek.broker.load_report import LoadReport
 from odradek.broker.router import Router
 from odradek.broker.topic_metadata import TopicMetadata
 from odradek.cluster.cluster import Cluster
@@ -91,6 +92,8 @@ class Broker:
             host.descriptors_max - self.logs.descriptors.most - OTHER_DESCRIPTORS,
         )
         self.listeners: list[BoundListener] = []
+        self._load_report = LoadReport(self)
+        self._load_reports: asyncio.Task[None] | None = None
 
     @property
     def config(self) -> BrokerConfig:
@@ -155,6 +158,7 @@ class Broker:
         for bound in self.listeners:
             await bound.serve()
         self.is_serving = True
+        self._load_reports = self.loop.create_task(self._load_report.run(), name="load report")
         self.router.preload()
 
     async def stop(self) -> None:
@@ -162,6 +166,9 @@ class Broker:
         self.is_serving = False
         for bound in self.listeners:
             bound.close()
+        if self._load_reports is not None:
+            self._load_reports.cancel()
+            await asyncio.wait([self._load_reports])
         if self._is_started:
             await self.groups.stop()
             await self.isr_changes.stop()
@@ -202,6 +209,7 @@ class Broker:
 
     def _on_metadata(self, delta: ImageDelta) -> None:
         self.replicas.apply(delta)
+        self._load_report.on_delta(delta)
 
     async def _bind(self, listeners: Sequence[Listener]) -> list[BoundListener]:
         backlog = self._start_config.get("socket.listen.backlog.size")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from odradek.cluster.balancer import Balancer
 from odradek.cluster.configs import Configs
 from odradek.cluster.controller import Controller
 from odradek.cluster.duties import Rules, abandoned_intents, decide_duties
@@ -17,7 +18,9 @@ from odradek.cluster.keys import Keys
 from odradek.cluster.leader_elections import LeaderElections
 from odradek.cluster.membership import Identity, Membership
 from odradek.cluster.producer_ids import ProducerIds
-from odradek.cluster.records import Endpoint, MetaRecord, decode
+from odradek.cluster.reassigning import Reassigning
+from odradek.cluster.reassignments import Reassignment
+from odradek.cluster.records import Endpoint, LoadRecord, MetaRecord, decode
 from odradek.cluster.restoring import raise_counters
 from odradek.cluster.results import (
     ClusterStartError,
@@ -30,10 +33,13 @@ from odradek.cluster.results import (
     NewPartitions,
     NewTopic,
     PartitionsResult,
+    ReassignmentResult,
     TopicResult,
+    UnregisterResult,
 )
 from odradek.cluster.topic_writes import TopicWrites
 from odradek.cluster.topics import Topics
+from odradek.cluster.unregistering import Unregistering
 from odradek.cluster.writer import Writer, absent
 from odradek.config import BrokerConfig, ConfigError, TopicConfig
 from odradek.host import Host
@@ -85,6 +91,17 @@ class Cluster:
         )
         self._configs = Configs(self._feed, self._keys, self._writer, lambda: self.config)
         self._elections = LeaderElections(self._feed, self._keys, self._writer)
+        self._reassigning = Reassigning(self._feed, self._keys, self._writer, self._unclean_allowed)
+        self._unregistering = Unregistering(self._feed, self._keys, self._writer)
+        self._balancer = Balancer(
+            self._feed,
+            self._keys,
+            self._writer,
+            self._controller,
+            lambda: self.config,
+            lambda: self.is_controller,
+            loop,
+        )
         self._producer_ids = ProducerIds(self._keys, self._writer)
         self._isr = IsrWriter(self._feed, self._keys, self._writer, node_id)
         self._rules = Rules(self._min_isr, self._unclean_allowed)
@@ -159,6 +176,7 @@ class Cluster:
             raise
         self._spawn(self._keep_alive())
         self._spawn(self._govern())
+        self._spawn(self._balancer.run())
 
     async def _end_tasks(self) -> None:
         for task in reversed(self._tasks):
@@ -276,6 +294,7 @@ class Cluster:
     def _on_delta(self, delta: ImageDelta) -> None:
         if delta.duties_changed:
             self._attention.set()
+        self._balancer.on_delta(delta)
         if any(key in (("broker", ""), ("broker", str(self.node_id))) for key in delta.configs):
             self._take_config(delta.after)
 
@@ -329,6 +348,18 @@ class Cluster:
     async def change_isr(self, changes: Sequence[IsrChange]) -> list[Outcome]:
         """What this broker, as the leader of these partitions, wants their in-sync replicas to be; in order."""
         return await self._isr.write(changes, self.broker_epoch)
+
+    async def alter_reassignments(self, wanted: Sequence[Reassignment]) -> list[ReassignmentResult]:
+        """One result per partition, in order; answered once this broker's image has what was begun or cancelled."""
+        return await self._reassigning.alter(wanted)
+
+    async def unregister_broker(self, broker_id: int) -> UnregisterResult:
+        """Take a broker out of the cluster for good."""
+        return await self._unregistering.unregister(broker_id)
+
+    async def report_load(self, load: LoadRecord) -> None:
+        """Tell the controller what this broker holds. Raises MetadataUnavailable, LeaseLost."""
+        await self._membership.report_load(load)
 
     async def allocate_producer_id(self) -> int:
         """Never given before. Raises MetadataUnavailable."""

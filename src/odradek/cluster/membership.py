@@ -4,7 +4,15 @@ import logging
 from dataclasses import dataclass
 
 from odradek.cluster.keys import Keys
-from odradek.cluster.records import BrokerRecord, ControllerRecord, CounterRecord, Endpoint, LiveRecord, decode
+from odradek.cluster.records import (
+    BrokerRecord,
+    ControllerRecord,
+    CounterRecord,
+    Endpoint,
+    LiveRecord,
+    LoadRecord,
+    decode,
+)
 from odradek.cluster.results import ClusterStartError
 from odradek.cluster.writer import Writer, absent, unchanged
 from odradek.log.life import Proof
@@ -124,6 +132,11 @@ class Membership:
         if taken is not None:
             log.info("Broker %d is the controller, epoch %d", self.identity.broker_id, epoch)
         return taken is not None
+
+    async def report_load(self, load: LoadRecord) -> None:
+        """Until the lease ends. Raises MetadataUnavailable, LeaseLost."""
+        put = Put(self._keys.load(self.identity.broker_id), load.encode(), self.lease.id)
+        await self._writer.commit([], [put])
 
     async def keep_alive(self) -> None:
         """Until the lease is lost. Raises LeaseLost, NotApplied."""

@@ -110,6 +110,19 @@ class IntentRecord(Record, frozen=True):
     op_id: str = ""
 
 
+class LoadRecord(Record, frozen=True):
+    """What a broker holds, told now and then: its volumes, its replicas' bytes, and its largest replicas.
+
+    `largest`: topic id, partition, bytes. It goes with the broker's lease.
+    """
+
+    disk_total_bytes: int
+    disk_free_bytes: int
+    replica_bytes: int
+    replicas: int
+    largest: tuple[tuple[str, int, int], ...] = ()
+
+
 class ConfigRecord(Record, frozen=True):
     values: dict[str, str]
     op_id: str = ""
