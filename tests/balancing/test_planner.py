@@ -65,7 +65,7 @@ def test_a_drained_broker_loses_leaderships_first_and_then_its_replicas() -> Non
 def test_a_replica_that_can_go_nowhere_is_named_with_its_reason() -> None:
     plan = make_plan(state(brokers(1, 2, 3, draining=[3]), partition(0, 1, 2, 3)))
     (blocked,) = plan.blocked
-    assert (blocked.broker, blocked.reason) == (3, "it has 3 replicas, and 2 brokers may hold them")
+    assert (blocked.broker, blocked.reason) == (3, "it has 3 replicas and 2 brokers for them")
     (leaderless,) = make_plan(state(brokers(1, 2, draining=[1]), partition(0, 1, leader=-1, isr=[]))).blocked
     assert leaderless.reason == "it has no leader to copy it from"
 

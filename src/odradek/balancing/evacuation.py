@@ -55,9 +55,14 @@ def _why(tally: Tally, replica: int) -> str:
 
 def _why_nowhere(tally: Tally, partition: PartitionState) -> str:
     if all(each in partition.replicas for each in tally.targets):
-        staying = len(tally.targets)
-        return f"it has {len(partition.replicas)} replicas, and {staying} broker{'s' * (staying != 1)} may hold them"
+        return (
+            f"it has {_plural(len(partition.replicas), 'replica')} and {_plural(len(tally.targets), 'broker')} for them"
+        )
     return "no other broker has room for it"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _blocked(partition: PartitionState, replica: int, reason: str) -> Blocked:
