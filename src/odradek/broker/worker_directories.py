@@ -4,6 +4,7 @@ A log directory belongs either to one broker itself or to several in it. `broker
 topic `broker`, so only what has a meta.properties is a broker's.
 """
 
+import re
 from collections.abc import Iterable
 
 from odradek.host import FileSystem
@@ -11,12 +12,16 @@ from odradek.log.directory_names import parse_directory_name
 from odradek.log.properties import META_PROPERTIES
 
 PREFIX = "broker-"
-MOVING_PREFIX = ".moving-broker-"
-"""Of the directory in which what one broker had alone is gathered, until it gets its name."""
+MOVING = re.compile(r"\.broker-([0-9]+)\.moving")
+"""The directory in which what one broker had alone is gathered, until it gets its name; no partition's has such one."""
 
 
 def worker_directory(log_dir: str, node_id: int) -> str:
     return f"{log_dir.rstrip('/')}/{PREFIX}{node_id}"
+
+
+def moving_directory(log_dir: str, node_id: int) -> str:
+    return f"{log_dir.rstrip('/')}/.broker-{node_id}.moving"
 
 
 def workers_in(files: FileSystem, log_dir: str) -> list[int]:
@@ -35,7 +40,7 @@ def _belongs_to_worker(files: FileSystem, log_dir: str, node_id: int) -> bool:
 def moving_in(files: FileSystem, log_dir: str) -> list[int]:
     """Brokers whose logs were being moved into a directory of their own when the process died. Raises OSError."""
     names = files.listdir(log_dir) if files.exists(log_dir) else []
-    return sorted(int(name.removeprefix(MOVING_PREFIX)) for name in names if name.startswith(MOVING_PREFIX))
+    return sorted(int(found[1]) for name in names if (found := MOVING.fullmatch(name)) is not None)
 
 
 def refuse_workers(files: FileSystem, log_dirs: Iterable[str]) -> str | None:

@@ -8,8 +8,8 @@ process that dies in between leaves the rest to the next start. Everything block
 from collections.abc import Sequence
 
 from odradek.broker.worker_directories import (
-    MOVING_PREFIX,
     how_to_start,
+    moving_directory,
     moving_in,
     worker_directory,
     workers_in,
@@ -77,7 +77,7 @@ def holds_partitions(files: FileSystem, log_dir: str, node_id: int) -> bool:
 
 def _move(files: FileSystem, log_dir: str, node_id: int) -> None:
     """Durable on return. Repeating it after a crash completes it."""
-    moving = f"{log_dir}/{MOVING_PREFIX}{node_id}"
+    moving = moving_directory(log_dir, node_id)
     make_directories(files, moving)
     names = [name for name in files.listdir(log_dir) if _is_of_broker(files, log_dir, name)]
     for name in sorted(names, key=lambda name: name == META_PROPERTIES):

@@ -6,8 +6,8 @@
         producer = Producer({"bootstrap.servers": broker.bootstrap})
 
 `ClusterProcess` starts several brokers at once that are one cluster. All serve `with` and `async with`. The pytest
-fixtures are in `odradek.testing.plugin` and come with the installation. Imports `odradek.broker` only when a broker starts; importing this package costs next to nothing, since
-pytest does it in every run.
+fixtures are in `odradek.testing.plugin` and come with the installation. Imports `odradek.broker` only when a broker
+starts; importing this package costs next to nothing, since pytest does it in every run.
 """
 
 from __future__ import annotations

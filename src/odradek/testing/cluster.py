@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -89,7 +90,7 @@ class ClusterProcess(BrokerProcess):
         super().kill()
         if self.info:
             for node_id in self.addresses:
-                self._wait_for(f"the end of broker {node_id}", lambda node_id=node_id: self._is_unlocked(node_id))
+                self._wait_for(f"the end of broker {node_id}", partial(self._is_unlocked, node_id))
 
     def wait_until_restarted(self, broker_id: int, killed_pid: int) -> None:
         """Returns once the broker, whose process was the killed one, accepts clients again."""

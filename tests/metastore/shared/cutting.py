@@ -1,6 +1,7 @@
 """A proxy between clients and a served store that cuts connections at random points."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
 
@@ -8,16 +9,18 @@ from odradek.metastore.shared.framing import FrameReader, frame
 from odradek.metastore.shared.messages import REPLY_BYTES_MAX, Reply, Request, decode_reply, decode_request
 
 HELLO_ID = 1
-"""The first request of a connection: one that always got cut before its reply would never serve anybody."""
+"""The first request of a connection. It and its reply always get through."""
+MESSAGES_MAX = (10, 100, 1_000)
+"""One of these bounds how many messages get through a connection: a burst of requests needs one that lives longer."""
 
 
 class CuttingProxy:
-    """Cuts with the given rate for each message of either direction, often in its middle."""
+    """Cuts each connection at some message of either direction, often in its middle."""
 
-    def __init__(self, path: str, target: str, rate: float, seed: int) -> None:
+    def __init__(self, path: str, target: str, seed: int) -> None:
         self.path, self._target = path, target
-        self._rate, self._random = rate, random.Random(seed)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._random = random.Random(seed)
+        self._tasks: dict[asyncio.Future[None], asyncio.StreamWriter] = {}
         self.cuts = 0
 
     async def start(self) -> None:
@@ -25,24 +28,25 @@ class CuttingProxy:
 
     async def stop(self) -> None:
         self._server.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in self._tasks.values():
+            writer.transport.abort()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._carry(reader, writer))
+        self._tasks[task] = writer
+        task.add_done_callback(self._tasks.pop)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             upstream, downstream = await asyncio.open_unix_connection(self._target)
         except OSError:
             writer.transport.abort()
             return
+        left = [self._random.randrange(self._random.choice(MESSAGES_MAX))]
         ways = [
-            asyncio.ensure_future(self._pump(reader, downstream, decode_request)),
-            asyncio.ensure_future(self._pump(upstream, writer, decode_reply)),
+            asyncio.ensure_future(self._pump(reader, downstream, decode_request, left)),
+            asyncio.ensure_future(self._pump(upstream, writer, decode_reply, left)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -50,18 +54,25 @@ class CuttingProxy:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            writer.transport.abort()
-            downstream.transport.abort()
+            for end in (writer, downstream):
+                end.transport.abort()
+                with contextlib.suppress(OSError):
+                    await end.wait_closed()
 
     async def _pump(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, decode: Callable[[bytes], Request | Reply]
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        decode: Callable[[bytes], Request | Reply],
+        left: list[int],
     ) -> None:
-        """Until the end of the source, or a cut."""
+        """Until the end of the source, or a cut when none is left of the messages that get through."""
         frames = FrameReader(2 * REPLY_BYTES_MAX)
         while data := await source.read(65_536):
             for message in frames.feed(data):
                 framed = frame(message)
-                if decode(message).id != HELLO_ID and self._random.random() < self._rate:
+                left[0] -= decode(message).id != HELLO_ID
+                if left[0] < 0:
                     self.cuts += 1
                     sink.write(framed[: self._random.randrange(len(framed) + 1)])
                     await sink.drain()

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from odradek.cluster.records import CounterRecord, decode
-from odradek.cluster.writer import Writer, unchanged
+from odradek.cluster.writer import Writer, absent, unchanged
 from odradek.metastore.shared.messages import Reply, decode_reply, encode
 from odradek.metastore.shared.store import SocketStore
 from odradek.metastore.shared.translation import error_of, refused_by
@@ -25,8 +25,8 @@ from odradek.metastore.store import (
     StoreFull,
     StoreRegressed,
 )
-from tests.metastore.contract import run, txn
 from tests.broker.frames import until
+from tests.metastore.contract import run, txn
 from tests.metastore.shared.cutting import CuttingProxy
 from tests.metastore.shared.stores import SocketStores
 
@@ -131,20 +131,21 @@ def test_a_store_that_nobody_serves_cannot_be_opened(monkeypatch: pytest.MonkeyP
 ADDERS, ADDITIONS = 4, 25
 
 
-async def add(writer: Writer, times: int) -> None:
+async def add(writer: Writer, name: str, times: int) -> None:
     """Count up by compare-and-swap, each time until it is known to have happened."""
-    added = 0
-    while added < times:
-        found, _ = await writer.get(b"count")
-        value, seen = (0, 0) if found is None else (decode(CounterRecord, found.value).value, found.mod_revision)
-        counted = CounterRecord(value + 1, writer.new_op_id())
-        added += await writer.commit([unchanged(b"count", seen)], [Put(b"count", counted.encode())]) is not None
+    for number in range(times):
+        own = f"{name}/{number}".encode()
+        while (await writer.get(own))[0] is None:
+            found, _ = await writer.get(b"count")
+            value, seen = (0, 0) if found is None else (decode(CounterRecord, found.value).value, found.mod_revision)
+            put = Put(own, writer.new_op_id().encode()), Put(b"count", CounterRecord(value + 1).encode())
+            await writer.commit([absent(own), unchanged(b"count", seen)], put)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_counted_over_cuts_and_restarts_is_counted_once(seed: int) -> None:
     stores = SocketStores()
-    proxy = CuttingProxy(str(stores.served.directory / "proxy.sock"), stores.served.path, 0.1, SEED * 1000 + seed)
+    proxy = CuttingProxy(str(stores.served.directory / "proxy.sock"), stores.served.path, SEED * 1000 + seed)
 
     async def scenario(store: MetadataStore) -> None:
         await proxy.start()
@@ -152,12 +153,12 @@ def test_what_is_counted_over_cuts_and_restarts_is_counted_once(seed: int) -> No
         for client in clients:
             await client.open()
         writers = [Writer(client, random.Random(seed * 100 + index)) for index, client in enumerate(clients)]
-        adding = asyncio.gather(*(add(writer, ADDITIONS) for writer in writers))
+        adding = asyncio.gather(*(add(writer, f"{number}", ADDITIONS) for number, writer in enumerate(writers)))
         for _ in range(3):
             engine = stores.served.store._engine
             assert engine is not None
             more = engine.revision + 10
-            await until(lambda engine=engine, more=more: adding.done() or engine.revision >= more)  # type: ignore[misc]
+            await until(lambda engine=engine, more=more: adding.done() or engine.revision >= more)
             await stores.restart_server()
         await adding
         found, _ = await store.get(b"count")
