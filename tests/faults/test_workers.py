@@ -1,6 +1,7 @@
 """Several brokers under one supervisor, as real processes: each may die, and so may the supervisor."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -56,6 +57,8 @@ def test_metadata_lists_the_brokers_with_ids_and_ports_counted_up_and_topics_are
     for address in odradek_cluster.addresses.values():
         listed = AdminClient({"bootstrap.servers": address}).list_topics(timeout=TIMEOUT_S).brokers
         assert {(each.id, each.port) for each in listed.values()} == {(1, first), (2, first + 1), (3, first + 2)}
+        nodes = AdminClient({"bootstrap.servers": address}).describe_cluster().result(timeout=TIMEOUT_S).nodes
+        assert [node.rack for node in nodes] == [socket.gethostname()] * 3
     name = create_topic(odradek_cluster.bootstrap, "spread", 9)
     by_broker = list(leaders(odradek_cluster.bootstrap, name).values())
     assert {broker: by_broker.count(broker) for broker in set(by_broker)} == {1: 3, 2: 3, 3: 3}
@@ -163,6 +166,23 @@ def test_a_port_in_use_is_told_in_one_line_and_nobody_is_left_running(offset: in
         line = start_refused(tmp_path, "--workers", "3", "--listen", f"127.0.0.1:{first}")
     assert f"broker {offset + 1} cannot listen on 127.0.0.1:{first + offset}" in line
     assert "--listen" in line
+
+
+def test_an_older_backup_of_the_metadata_is_refused_as_for_one_broker(cluster: ClusterProcess) -> None:
+    create_topic(cluster.bootstrap, "kept", 3)
+    cluster.stop()
+    metadata = cluster.data_dir / "metadata.sqlite"
+    backup = metadata.read_bytes()
+    cluster.start()
+    create_topic(cluster.bootstrap, "lost", 3)
+    cluster.stop()
+    metadata.write_bytes(backup)
+    with pytest.raises(BrokerFailedError, match="is an older backup") as refused:
+        cluster.start()
+    found = re.search(r"--set (odradek\S+=[0-9]+)", str(refused.value))
+    assert found is not None
+    with ClusterProcess(data_dir=cluster.data_dir, arguments=["--set", found[1]]) as accepted:
+        assert sorted(leaders(accepted.bootstrap, "kept").values()) == [1, 2, 3]
 
 
 def test_a_wrong_setting_is_told_as_for_one_broker(tmp_path: Path) -> None:

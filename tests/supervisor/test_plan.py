@@ -12,7 +12,9 @@ TWO = {"listener.security.protocol.map": "A:PLAINTEXT,B:PLAINTEXT"}
 
 def plans(**options: object) -> list[tuple[int, StartOptions]]:
     given = StartOptions(workers=3, data_dir="/data", **options)  # type: ignore[arg-type]
-    return [(plan.node_id, plan.options) for plan in make_plans(given, load_config(given), "/data/metadata.sock")]
+    return [
+        (plan.node_id, plan.options) for plan in make_plans(given, load_config(given), "/data/metadata.sock", "host")
+    ]
 
 
 def settings(key: str, **options: object) -> list[object]:
@@ -26,6 +28,11 @@ def test_ids_ports_and_directories_are_counted_up() -> None:
         (f"PLAINTEXT://127.0.0.1:{port}",) for port in (9092, 9093, 9094)
     ]
     assert settings("log.dirs", node_id=7) == [(f"/data/broker-{node_id}",) for node_id in (7, 8, 9)]
+
+
+def test_all_are_in_one_rack_which_is_the_host_unless_it_is_named() -> None:
+    assert settings("broker.rack") == ["host"] * 3
+    assert settings("broker.rack", overrides={"broker.rack": "r1"}) == ["r1"] * 3
 
 
 def test_every_listener_and_what_clients_are_told_are_counted_up() -> None:

@@ -22,23 +22,26 @@ class WorkerPlan:
     options: StartOptions
 
 
-def make_plans(options: StartOptions, config: BrokerConfig, socket_path: str) -> list[WorkerPlan]:
+def make_plans(options: StartOptions, config: BrokerConfig, socket_path: str, host_name: str) -> list[WorkerPlan]:
     """`config` is what `options` come to for the first broker. Raises ConfigError.
 
-    All are in one rack: `broker.rack`, which is the host's name unless it is set.
+    All are in one rack: `broker.rack`, which is the host's name unless it is set. So no two hosts have one, and the
+    copies of a partition are on several hosts where there are several.
     """
     assert options.workers is not None
-    plans = [_plan(options, config, socket_path, index) for index in range(options.workers)]
+    rack = config.get("broker.rack") or host_name
+    plans = [_plan(options, config, socket_path, rack, index) for index in range(options.workers)]
     for plan in plans:
         load_config(plan.options)
     _check_ports(plans)
     return plans
 
 
-def _plan(options: StartOptions, config: BrokerConfig, socket_path: str, index: int) -> WorkerPlan:
+def _plan(options: StartOptions, config: BrokerConfig, socket_path: str, rack: str, index: int) -> WorkerPlan:
     node_id = config.get("node.id") + index
     own = {
         "node.id": str(node_id),
+        "broker.rack": rack,
         "listeners": _joined(counted_up(each, index) for each in config.listeners),
         "log.dirs": ",".join(worker_directory(path, node_id) for path in config.get("log.dirs")),
     }

@@ -43,10 +43,10 @@ def run(options: StartOptions, on_ready: Callable[[ReadyInfo], None]) -> int:
         config = load_config(options)
         metrics_address(options.metrics)
         directory = data_directory(options, config)
-        plans = make_plans(options, config, str(Path(directory).absolute() / SOCKET_NAME))
+        host = real_host()
+        plans = make_plans(options, config, str(Path(directory).absolute() / SOCKET_NAME), host.name)
         logging_format.configure(options.log_format, options.log_level)
         prepare_directory(directory)
-        host = real_host()
         with ExitStack() as locks:
             log_dirs = hold_directories(host, directory, config, locks)
             make_ready(host, log_dirs, plans)

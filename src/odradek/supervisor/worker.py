@@ -19,7 +19,10 @@ def main() -> int:
     os.setsid()
     die_with_parent()
     with os.fdopen(0, "rb", buffering=0, closefd=False) as orders:
-        options = decode_order(orders.readline())
+        order = orders.readline()
+    if not order:
+        return 1  # The supervisor died before it could say anything.
+    options = decode_order(order)
     threading.Thread(target=_end_with_supervisor, daemon=True, name="supervisor").start()
     try:
         return run(options, _report_ready)
