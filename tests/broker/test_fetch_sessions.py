@@ -229,6 +229,8 @@ def test_a_waiting_fetch_learns_which_quiet_partition_has_changed() -> None:
     woken = []
 
     class Fetch:
+        is_follower = False
+
         def wake(self, partition: object) -> None:
             woken.append(partition)
 
@@ -270,4 +272,11 @@ def test_a_session_that_was_evicted_waits_for_nothing() -> None:
 def test_a_partition_is_quiet_when_its_client_knows_everything(offset: int, answer: Result, is_known: bool) -> None:
     cached = CachedPartition(FetchPartition(0, -1, offset, -1, -1, 1000))
     cached.note(*result(0))
-    assert cached.has_told(answer[0]) is is_known
+    assert cached.has_told(answer[0], 10) is is_known
+
+
+def test_a_replica_is_quiet_at_the_end_of_the_log_which_may_lie_beyond_the_high_watermark() -> None:
+    cached = CachedPartition(FetchPartition(0, 3, 12, 3, 0, 1000))
+    cached.note(*result(0))
+    assert cached.has_told(result(0)[0], 12)
+    assert not cached.has_told(result(0)[0], 13)

@@ -166,7 +166,7 @@ def test_appends_that_wait_for_a_thread_when_their_topic_goes_say_nothing_of_the
     async def scenario() -> None:
         manager = await opened(tmp_path)
         (log,) = await create(manager, keys("flights", 1))
-        writer = LogWriter(log, manager, lambda *_: None, lambda: None)
+        writer = LogWriter(log, manager, lambda *_: None, lambda: None, lambda: 0)
         answers = [writer.submit(batch(value), 0, "client") for value in (b"a", b"b", b"c")]
         assert await manager.delete([(FLIGHTS, 0)])
         outcomes = await asyncio.gather(*answers, return_exceptions=True)

@@ -17,10 +17,12 @@ def partition_image(
     replicas: tuple[int, ...] = (BROKER_ID,),
     isr: tuple[int, ...] = (BROKER_ID,),
     min_isr: int = 1,
+    mod_revision: int | None = None,
 ) -> PartitionImage:
     epochs = tuple(broker_epoch for _ in isr)
+    revision = leader_epoch + 1 if mod_revision is None else mod_revision
     return PartitionImage(
-        replicas, (), (), leader, broker_epoch, leader_epoch, isr, epochs, (), (), min_isr, leader, leader_epoch + 1
+        replicas, (), (), leader, broker_epoch, leader_epoch, isr, epochs, (), (), min_isr, leader, revision
     )
 
 

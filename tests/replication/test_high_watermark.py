@@ -3,9 +3,9 @@
 import pytest
 from kio.schema.errors import ErrorCode
 
+from odradek.replication.followers import FollowerState
 from odradek.replication.high_watermark import (
     NEVER,
-    FollowerState,
     append_error,
     commit_error,
     counts_flushed_only,

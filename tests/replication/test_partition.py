@@ -15,7 +15,6 @@ from odradek.log.errors import DirectoryFailedError, DiskFullError
 from odradek.log.health import SLOW_WRITES
 from odradek.log.manager import LogManager
 from odradek.replication.errors import PartitionError
-from odradek.replication.high_watermark import FollowerState
 from odradek.replication.partition import Partition
 from odradek.replication.replay import TURN_BYTES
 from tests.replication.images import partition_image
@@ -31,6 +30,7 @@ class Poll:
 
     def __init__(self) -> None:
         self.high_watermarks: list[int] = []
+        self.is_follower = False
 
     def wake(self, partition: Partition) -> None:
         self.high_watermarks.append(partition.high_watermark)
@@ -327,16 +327,16 @@ def test_a_commit_waits_for_the_followers_in_the_isr(tmp_path: Path) -> None:
     async def scenario() -> None:
         manager = await opened(tmp_path)
         partition = await leader(manager, replicas=(1, 2), isr=(1, 2), min_isr=2)
-        partition.set_followers([FollowerState(2, 0, True)], isr_size=2)
         first = partition.commit(append(partition, required_acks=-1).last_offset)
         second = partition.commit(append(partition, required_acks=-1).last_offset)
         assert first is not None
         assert second is not None
-        partition.set_followers([FollowerState(2, 1, True)], isr_size=2)
+        assert partition.follower_fetched(2, 7, 1, 0)
         assert (first.done(), second.done()) == (True, False)
-        partition.set_followers([FollowerState(2, 2, True)], isr_size=1)
+        partition.configure(partition_image(5, replicas=(1, 2), isr=(1,), min_isr=2, mod_revision=2))
+        assert partition.follower_fetched(2, 7, 2, 0)
         assert (partition.high_watermark, second.done()) == (1, False)
-        partition.set_followers([FollowerState(2, 2, True)], isr_size=2)
+        partition.configure(partition_image(5, replicas=(1, 2), isr=(1, 2), min_isr=2, mod_revision=3))
         await second
         await manager.stop()
 
@@ -347,7 +347,6 @@ def test_whoever_waits_is_told_when_leadership_is_lost(tmp_path: Path) -> None:
     async def scenario() -> None:
         manager = await opened(tmp_path)
         partition, poll = await leader(manager, replicas=(1, 2), isr=(1, 2)), Poll()
-        partition.set_followers([FollowerState(2, 0, True)], isr_size=2)
         committed = partition.commit(append(partition).last_offset)
         assert committed is not None
         partition.add_fetch_waiter(poll)

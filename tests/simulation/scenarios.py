@@ -12,6 +12,7 @@ from tests.simulation.broker_steps import Kind, run_steps
 from tests.simulation.broker_topics import BurstScript, RetentionScript, StartScript, TopicsScript
 from tests.simulation.compacted_lives import run_compacted_lives
 from tests.simulation.echo import run_echo_world
+from tests.simulation.follower_lives import FollowerLives
 from tests.simulation.log_lives import run_lives
 from tests.simulation.readers import Readers
 
@@ -116,6 +117,16 @@ def broker_damage(seed: int) -> str:
     return BrokerDamage(seed, replay=replay_line("broker-damage", seed)).run()[0]
 
 
+def follower(seed: int) -> str:
+    """A follower of leaders that change and lose records, killed and cut off from power."""
+    return FollowerLives(seed, synced=False, replay=replay_line("follower", seed)).live()
+
+
+def synced_follower(seed: int) -> str:
+    """The same with flush.messages=1: what a leader was told is there survives."""
+    return FollowerLives(seed, synced=True, replay=replay_line("synced-follower", seed)).live()
+
+
 def _steps(seed: int, name: str, kinds: tuple[Kind, ...], *, flushed: bool, script: type[Script] = Script) -> str:
     return run_steps(seed, kinds, flushed=flushed, script=script, replay=replay_line(name, seed))
 
@@ -146,6 +157,8 @@ SCENARIOS: dict[str, Callable[[int], str]] = {
     "log-recovery": log_recovery,
     "compacted-log": compacted_log,
     "readers": readers,
+    "follower": follower,
+    "synced-follower": synced_follower,
     "echo": echo,
 }
 """By name: seed -> digest of the run; whatever it raises is what was found."""

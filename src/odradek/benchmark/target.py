@@ -13,6 +13,8 @@ from odradek.benchmark.errors import BenchError
 
 TOPIC_PREFIX = "odradek-bench-"
 READY_DEADLINE_S = 60.0
+NOT_LED_YET = (5, 6)
+"""LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER."""
 _POLL_S = 0.002
 
 
@@ -61,9 +63,17 @@ class Target:
             self._wait(lambda: frames.read_metadata(connection.call(frames.metadata(name))).error_code != 0, name)
 
     def end_offset(self, topic: str, partition: int = 0) -> int:
-        """The log end offset."""
+        """The log end offset; a broker that has just started may need a moment to lead the partition."""
+        ask, answer = frames.list_offsets(topic, [partition]), (0, -1)
+
+        def is_led() -> bool:
+            nonlocal answer
+            [answer] = frames.listed_offsets(connection.call(ask), topic)
+            return answer[0] not in NOT_LED_YET
+
         with self.connect(topic, partition) as connection:
-            [(error, offset)] = frames.listed_offsets(connection.call(frames.list_offsets(topic, [partition])), topic)
+            self._wait(is_led, f"{topic}-{partition}")
+        error, offset = answer
         if error:
             raise BenchError(f"listing offsets of {topic}-{partition} failed with error code {error}")
         return offset

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from odradek.broker.connections import Connections
 from odradek.broker.fetch_sessions import FetchSessions
 from odradek.broker.listener import BoundListener, listen
+from odradek.broker.load_report import LoadReport
 from odradek.broker.router import Router
 from odradek.broker.topic_metadata import TopicMetadata
 from odradek.cluster.cluster import Cluster
@@ -24,6 +25,8 @@ from odradek.log.errors import DirectoryFailedError
 from odradek.log.manager import LogManager
 from odradek.log.settings import LogSettings
 from odradek.metastore.store import MetadataStore
+from odradek.replication.isr_changes import IsrChanges
+from odradek.replication.replica_fetchers import ReplicaFetchers
 from odradek.replication.replica_manager import ReplicaManager
 
 logger = logging.getLogger(__name__)
@@ -52,6 +55,8 @@ class Broker:
 
     cluster: Cluster
     replicas: ReplicaManager
+    isr_changes: IsrChanges
+    fetchers: ReplicaFetchers
     groups: GroupCoordinator
     topic_metadata: TopicMetadata
 
@@ -87,6 +92,8 @@ class Broker:
             host.descriptors_max - self.logs.descriptors.most - OTHER_DESCRIPTORS,
         )
         self.listeners: list[BoundListener] = []
+        self._load_report = LoadReport(self)
+        self._load_reports: asyncio.Task[None] | None = None
 
     @property
     def config(self) -> BrokerConfig:
@@ -124,26 +131,34 @@ class Broker:
             lambda: self.config,
             self.cluster.confirm_deleted,
         )
+        self.isr_changes = IsrChanges(self.loop, self.cluster, lambda: self.config, self.replicas.partitions)
+        self.replicas.on_isr_wanted = self.isr_changes.look_at
+        self.fetchers = ReplicaFetchers(
+            self.logs, self.node_id, lambda: self.cluster.broker_epoch, lambda: self.config, lambda: self.cluster.image
+        )
+        self.replicas.on_following = self.fetchers.follow
         self.topic_metadata = TopicMetadata(lambda: self.cluster.image)
         self.groups = GroupCoordinator(
             self.replicas, self.cluster, self._start_config, self.host.clock, self.loop, self.host.random
         )
         cluster_id = self.logs.cluster_id(self.node_id)
         await self.cluster.start(
-            proven_epoch=self.logs.predecessor_epoch(),
+            proof=self.logs.proof(),
             cluster_id=cluster_id,
-            before_joining=lambda found_id: self.logs.identify(found_id, self.node_id),
+            before_joining=self._before_joining,
         )
         self._is_started = True
         await self.logs.load(self.cluster.image.cluster_id, self.node_id)
         self.logs.start()
         self.cluster.subscribe(self._on_metadata)
         await self.replicas.settled()
+        self.isr_changes.start()
         self.groups.start()
         self.connections.start()
         for bound in self.listeners:
             await bound.serve()
         self.is_serving = True
+        self._load_reports = self.loop.create_task(self._load_report.run(), name="load report")
         self.router.preload()
 
     async def stop(self) -> None:
@@ -151,8 +166,13 @@ class Broker:
         self.is_serving = False
         for bound in self.listeners:
             bound.close()
+        if self._load_reports is not None:
+            self._load_reports.cancel()
+            await asyncio.wait([self._load_reports])
         if self._is_started:
             await self.groups.stop()
+            await self.isr_changes.stop()
+            await self.fetchers.stop()
             self.replicas.stop()
             self.connections.stop("the broker is shutting down")
             await self.logs.stop(self.cluster.broker_epoch)
@@ -174,15 +194,22 @@ class Broker:
             directory_id=str(self.logs.directory_id),
         )
 
-    def _directory_failed(self, _: str) -> None:
+    def _before_joining(self, cluster_id: str) -> None:
+        """The data directories know whose they are, and which process this is, before the cluster hears of it."""
+        self.logs.identify(cluster_id, self.node_id)
+        self.logs.begin_life(self.cluster.incarnation)
+
+    def _directory_failed(self, path: str) -> None:
         """One failed log directory takes its partitions offline; without any, there is nothing left to serve."""
         if not self._is_started or self.failed.done():
             return
+        self.fetchers.directory_failed(path)
         if all(health.is_failed for health in self.logs.healths.values()):
             self.failed.set_result(DirectoryFailedError("every log directory is offline"))
 
     def _on_metadata(self, delta: ImageDelta) -> None:
         self.replicas.apply(delta)
+        self._load_report.on_delta(delta)
 
     async def _bind(self, listeners: Sequence[Listener]) -> list[BoundListener]:
         backlog = self._start_config.get("socket.listen.backlog.size")

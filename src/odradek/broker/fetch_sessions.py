@@ -46,6 +46,11 @@ class Watched(Protocol):
 class Waiter(Protocol):
     """Who waits for partitions to change."""
 
+    @property
+    def is_follower(self) -> bool:
+        """A replica's."""
+        ...
+
     def wake(self, partition: Any) -> None:
         """The partition has."""
         ...
@@ -65,13 +70,14 @@ class CachedPartition:
         self.quiet: Watched | None = None
         """Set while it is: who will say that there is something."""
 
-    def has_told(self, result: PartitionResult) -> bool:
-        """Whether the client knows all there is, up to the offset it asks for."""
+    def has_told(self, result: PartitionResult, upper_offset: int) -> bool:
+        """Whether the client knows all there is for it (up to the upper offset), and has got it."""
         return (
             not result.error_code
             and result.diverging is None
             and result.preferred_read_replica < 0
-            and self.wanted.fetch_offset == result.high_watermark == result.last_stable_offset
+            and self.wanted.fetch_offset == upper_offset
+            and result.last_stable_offset == result.high_watermark
             and self.high_watermark == result.high_watermark
             and self.log_start_offset == result.log_start_offset
         )
@@ -97,14 +103,21 @@ class FetchSession:
     """`epoch` is what the next request must carry. `active` are the partitions to be looked at, in that order."""
 
     __slots__ = (
-        "active", "created_ms", "epoch", "id", "is_ended", "last_used_ms", "partitions", "quiet", "uses_topic_ids",
-        "waiting",
+        "active", "created_ms", "epoch", "id", "is_ended", "is_follower", "last_used_ms", "partitions", "quiet",
+        "uses_topic_ids", "waiting",
     )  # fmt: skip
 
     def __init__(
-        self, session_id: int, now_ms: int, uses_topic_ids: bool, partitions: dict[Key, CachedPartition]
+        self,
+        session_id: int,
+        now_ms: int,
+        uses_topic_ids: bool,
+        partitions: dict[Key, CachedPartition],
+        is_follower: bool = False,
     ) -> None:
         self.id = session_id
+        self.is_follower = is_follower
+        """A replica's: it is also told of records that are not committed yet."""
         self.created_ms = self.last_used_ms = now_ms
         self.epoch = next_epoch(INITIAL_EPOCH)
         self.uses_topic_ids = uses_topic_ids
@@ -264,7 +277,8 @@ class FetchSessions:
             self._remove(request.session_id)
             if request.session_epoch == FINAL_EPOCH:
                 return FullContext(request, None)
-            return FullContext(request, lambda cached: self._create(cached, uses_topic_ids, now_ms))
+            is_follower = request.replica_id >= 0
+            return FullContext(request, lambda cached: self._create(cached, uses_topic_ids, now_ms, is_follower))
         session = self._sessions.get(request.session_id)
         if session is None:
             return SessionErrorContext(ErrorCode.fetch_session_id_not_found)
@@ -289,14 +303,14 @@ class FetchSessions:
         session.epoch = next_epoch(session.epoch)
         return IncrementalContext(session)
 
-    def _create(self, cached: dict[Key, CachedPartition], uses_topic_ids: bool, now_ms: int) -> int:
+    def _create(self, cached: dict[Key, CachedPartition], uses_topic_ids: bool, now_ms: int, is_follower: bool) -> int:
         """The new session's id, `NO_SESSION` when there is no room for it."""
         if len(self._sessions) >= self._slots and not self._evict(len(cached), now_ms):
             return NO_SESSION
         session_id = self._random.randint(1, _INT32_MAX)
         while session_id in self._sessions:
             session_id = self._random.randint(1, _INT32_MAX)
-        self._sessions[session_id] = FetchSession(session_id, now_ms, uses_topic_ids, cached)
+        self._sessions[session_id] = FetchSession(session_id, now_ms, uses_topic_ids, cached, is_follower)
         return session_id
 
     def _evict(self, size: int, now_ms: int) -> bool:

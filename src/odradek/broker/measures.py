@@ -28,6 +28,7 @@ def registry_of(broker: Broker) -> Registry:
     _register_requests(registry, broker)
     _register_protection(registry, broker)
     _register_topics(registry, broker)
+    _register_replication(registry, broker)
     _register_storage(registry, broker)
     _register_cleaner(registry, broker)
     register_process_metrics(registry, broker.host.clock.time_ms() / 1000)
@@ -97,6 +98,29 @@ def _register_topics(registry: Registry, broker: Broker) -> None:
     )
     registry.read_gauges(
         "odradek_topic_log_bytes", "Bytes in a topic's logs.", ("topic",), summed(lambda each: each.log.size_bytes)
+    )
+
+
+def _register_replication(registry: Registry, broker: Broker) -> None:
+    fetchers = broker.fetchers
+    registry.read_counter(
+        "odradek_replication_received_bytes_total",
+        "Bytes of records received from leaders and appended.",
+        lambda: fetchers.bytes_in,
+    )
+    registry.read_gauge(
+        "odradek_followed_partitions", "Partitions another broker leads.", lambda: len(fetchers.followed())
+    )
+    registry.read_gauge(
+        "odradek_replica_lag_max",
+        "Most committed records that any followed partition misses, as far as its leader has said.",
+        lambda: fetchers.lag_max,
+    )
+    registry.read_gauges(
+        "odradek_unfollowed_partitions",
+        "Followed partitions left out: failed until their leader changes, waiting after an error, or throttled.",
+        ("why",),
+        lambda: [(("failed",), fetchers.failed), (("error",), fetchers.waiting), (("throttled",), fetchers.throttled)],
     )
 
 

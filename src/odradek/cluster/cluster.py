@@ -6,17 +6,21 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from odradek.cluster.balancer import Balancer
 from odradek.cluster.configs import Configs
 from odradek.cluster.controller import Controller
 from odradek.cluster.duties import Rules, abandoned_intents, decide_duties
 from odradek.cluster.ids import random_uuid, uuid_text
 from odradek.cluster.image import ClusterImage, ImageDelta, TopicImage
 from odradek.cluster.image_feed import ImageFeed
+from odradek.cluster.in_sync import IsrChange, IsrWriter, Outcome
 from odradek.cluster.keys import Keys
 from odradek.cluster.leader_elections import LeaderElections
 from odradek.cluster.membership import Identity, Membership
 from odradek.cluster.producer_ids import ProducerIds
-from odradek.cluster.records import Endpoint, MetaRecord, decode
+from odradek.cluster.reassigning import Reassigning
+from odradek.cluster.reassignments import Reassignment
+from odradek.cluster.records import Endpoint, LoadRecord, MetaRecord, decode
 from odradek.cluster.restoring import raise_counters
 from odradek.cluster.results import (
     ClusterStartError,
@@ -29,13 +33,17 @@ from odradek.cluster.results import (
     NewPartitions,
     NewTopic,
     PartitionsResult,
+    ReassignmentResult,
     TopicResult,
+    UnregisterResult,
 )
 from odradek.cluster.topic_writes import TopicWrites
 from odradek.cluster.topics import Topics
+from odradek.cluster.unregistering import Unregistering
 from odradek.cluster.writer import Writer, absent
 from odradek.config import BrokerConfig, ConfigError, TopicConfig
 from odradek.host import Host
+from odradek.log.life import NO_PROOF, Proof
 from odradek.metastore.store import LeaseLost, MetadataStore, NotApplied, Put
 
 log = logging.getLogger(__name__)
@@ -71,8 +79,9 @@ class Cluster:
         self._attention = asyncio.Event()
         self._feed = ImageFeed(store, self._keys)
         self._writer = Writer(store, host.random)
-        incarnation = uuid_text(random_uuid(host.random))
-        identity = Identity(node_id, incarnation, tuple(endpoints), rack, directory_id)
+        self.incarnation = uuid_text(random_uuid(host.random))
+        """Names this process."""
+        identity = Identity(node_id, self.incarnation, tuple(endpoints), rack, directory_id)
         ttl_s = config.get("broker.session.timeout.ms") / 1000
         self._membership = Membership(store, self._keys, self._writer, identity, ttl_s)
         writes = TopicWrites(self._keys, self._writer)
@@ -82,7 +91,19 @@ class Cluster:
         )
         self._configs = Configs(self._feed, self._keys, self._writer, lambda: self.config)
         self._elections = LeaderElections(self._feed, self._keys, self._writer)
+        self._reassigning = Reassigning(self._feed, self._keys, self._writer, self._unclean_allowed)
+        self._unregistering = Unregistering(self._feed, self._keys, self._writer)
+        self._balancer = Balancer(
+            self._feed,
+            self._keys,
+            self._writer,
+            self._controller,
+            lambda: self.config,
+            lambda: self.is_controller,
+            loop,
+        )
         self._producer_ids = ProducerIds(self._keys, self._writer)
+        self._isr = IsrWriter(self._feed, self._keys, self._writer, node_id)
         self._rules = Rules(self._min_isr, self._unclean_allowed)
         self._tasks: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[BaseException] = loop.create_future()
@@ -122,16 +143,15 @@ class Cluster:
     async def start(
         self,
         *,
-        proven_epoch: int = -1,
+        proof: Proof = NO_PROOF,
         cluster_id: str | None = None,
         before_joining: Callable[[str], None] = lambda cluster_id: None,
     ) -> None:
         """Returns when this broker is unfenced and has taken the leadership of its partitions, in new leader epochs.
 
-        `proven_epoch`: the broker epoch since which this data directory is proven to have lost nothing (clean-stop
-        marker, or the same kernel boot), -1 for none. `cluster_id`: the cluster to which the data directory belongs,
-        None when it is new; nothing is written to the metadata of any other. `before_joining` is called with the
-        cluster's id: a data directory that does not know yet whose it is must, before the cluster hears of it, or a
+        `proof`: since when this data directory is proven to have lost nothing. `cluster_id`: the cluster to which it
+        belongs, None when it is new; nothing is written to the metadata of any other. `before_joining` is called with
+        the cluster's id: a data directory that does not know yet whose it is must, before the cluster hears of it, or a
         process that dies here would leave a registration that no later one can prove to be its own.
         Raises ClusterStartError, StoreError, what `before_joining` raises.
         """
@@ -145,7 +165,7 @@ class Cluster:
             await self._feed.load()
             self._spawn(self._feed.run())
             async with asyncio.timeout(START_TIMEOUT_S):
-                await self._join(proven_epoch)
+                await self._join(proof)
         except BaseException as error:
             await self._end_tasks()
             if isinstance(error, TimeoutError):
@@ -156,6 +176,7 @@ class Cluster:
             raise
         self._spawn(self._keep_alive())
         self._spawn(self._govern())
+        self._spawn(self._balancer.run())
 
     async def _end_tasks(self) -> None:
         for task in reversed(self._tasks):
@@ -185,8 +206,8 @@ class Cluster:
             record = MetaRecord(uuid_text(random_uuid(self._random)), METADATA_FORMAT)
             await self._writer.commit([absent(self._keys.meta)], [Put(self._keys.meta, record.encode())])
 
-    async def _join(self, proven_epoch: int) -> None:
-        await self._feed.reach(await self._membership.register(proven_epoch))
+    async def _join(self, proof: Proof) -> None:
+        await self._feed.reach(await self._membership.register(proof))
         while not self._is_admitted():
             await self._govern_once()
             if not self._is_admitted():
@@ -237,7 +258,7 @@ class Cluster:
 
     async def _register_again(self) -> None:
         try:
-            await self._membership.register(self.broker_epoch)
+            await self._membership.register(Proof(self.broker_epoch, self.incarnation))
         except MetadataUnavailable as error:
             log.warning("Cannot register: %s", error)
             await asyncio.sleep(RETRY_S)
@@ -273,6 +294,7 @@ class Cluster:
     def _on_delta(self, delta: ImageDelta) -> None:
         if delta.duties_changed:
             self._attention.set()
+        self._balancer.on_delta(delta)
         if any(key in (("broker", ""), ("broker", str(self.node_id))) for key in delta.configs):
             self._take_config(delta.after)
 
@@ -322,6 +344,22 @@ class Cluster:
     ) -> list[ElectionResult]:
         """None: all partitions; then those that need no election have no result."""
         return await self._elections.elect(election, partitions)
+
+    async def change_isr(self, changes: Sequence[IsrChange]) -> list[Outcome]:
+        """What this broker, as the leader of these partitions, wants their in-sync replicas to be; in order."""
+        return await self._isr.write(changes, self.broker_epoch)
+
+    async def alter_reassignments(self, wanted: Sequence[Reassignment]) -> list[ReassignmentResult]:
+        """One result per partition, in order; answered once this broker's image has what was begun or cancelled."""
+        return await self._reassigning.alter(wanted)
+
+    async def unregister_broker(self, broker_id: int) -> UnregisterResult:
+        """Take a broker out of the cluster for good."""
+        return await self._unregistering.unregister(broker_id)
+
+    async def report_load(self, load: LoadRecord) -> None:
+        """Tell the controller what this broker holds. Raises MetadataUnavailable, LeaseLost."""
+        await self._membership.report_load(load)
 
     async def allocate_producer_id(self) -> int:
         """Never given before. Raises MetadataUnavailable."""

@@ -26,9 +26,9 @@ from odradek.cluster.results import (
     refusal,
     unavailable,
 )
+from odradek.cluster.topic_defaults import topic_defaults
 from odradek.cluster.topic_plans import (
     MAX_PARTITIONS_PER_REQUEST,
-    Defaults,
     TopicPlan,
     plan_growth,
     plan_topic,
@@ -89,7 +89,7 @@ class Topics:
     def _plan(self, topic: NewTopic) -> TopicPlan | Refusal:
         config = self._config()
         start = self._random.randrange(1 << 30)
-        defaults = Defaults(config.get("num.partitions"), config.get("default.replication.factor"), start)
+        defaults = topic_defaults(config, len(self._feed.image.active_brokers()), start)
         return plan_topic(self._feed.image, topic, defaults, self._min_isr)
 
     def _min_isr(self, configs: object) -> int:

@@ -71,6 +71,12 @@ def _listeners(values: Mapping[str, Any]) -> tuple[tuple[Listener, ...], tuple[L
     given = values["advertised.listeners"]
     advertised = parse_listeners("advertised.listeners", given) if given else listeners
     check_listeners(listeners, advertised, parse_protocol_map(values["listener.security.protocol.map"]))
+    between = values["inter.broker.listener.name"]
+    if between is not None and all(each.name != between.upper() for each in advertised):
+        raise ConfigError(
+            f"Invalid value {between} for configuration inter.broker.listener.name: "
+            "Value must be the name of an advertised listener"
+        )
     return listeners, advertised
 
 
@@ -81,6 +87,12 @@ def _check_together(values: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"Invalid value {queued} for configuration queued.max.request.bytes: "
             f"Value must be at least socket.request.max.bytes ({request})"
+        )
+    wait, timeout = values["replica.fetch.wait.max.ms"], values["replica.socket.timeout.ms"]
+    if wait > timeout:
+        raise ConfigError(
+            f"Invalid value {wait} for configuration replica.fetch.wait.max.ms: "
+            f"Value must be no more than replica.socket.timeout.ms ({timeout})"
         )
     shortest, longest = values["group.min.session.timeout.ms"], values["group.max.session.timeout.ms"]
     if shortest > longest:

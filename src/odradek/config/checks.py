@@ -121,6 +121,34 @@ class AddressLimits:
                 raise ValueError("the number after the address must be at least 0", each)
 
 
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """A list that names replicas of a topic."""
+
+    allowed: str = "* or a list of PARTITION:BROKER"
+
+    def __call__(self, value: Value) -> None:
+        for each in value if isinstance(value, tuple) and value != ("*",) else ():
+            partition, _, broker = str(each).partition(":")
+            if not (partition.isdecimal() and broker.isdecimal()):
+                raise ValueError(
+                    "must be the literal '*' or a list of replicas in the following format: "
+                    "[partitionId]:[brokerId],[partitionId]:[brokerId],..."
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerIds:
+    """A list of broker ids, also an empty one."""
+
+    allowed: str = "a list of broker ids"
+
+    def __call__(self, value: Value) -> None:
+        for each in value if isinstance(value, tuple) else ():
+            if not (each.isascii() and each.isdigit() and int(each) < 2**31):
+                raise ValueError("must be a broker id, a number from 0 on", each)
+
+
 ANY = AnyValue()
 POSITIVE = Between(1)
 NOT_NEGATIVE = Between(0)

@@ -92,7 +92,7 @@ def describe_group(overrides: Mapping[str, str]) -> list[Described]:
 
 
 def _topic_option(config: BrokerConfig, overrides: Mapping[str, str], option: Option) -> Described:
-    synonyms = list(_broker_synonyms(config, option.synonyms[0].name))
+    synonyms = _broker_synonyms(config, option.synonyms[0].name) if option.synonyms else []
     if option.name in overrides:
         value = _as_read(option, overrides[option.name])
         synonyms.insert(0, DescribedSynonym(option.name, value, Source.TOPIC))

@@ -27,7 +27,9 @@ def check_known(key: str, text: str) -> None:
 
 
 def check_value(option: Option, text: str) -> None:
-    """Raises ConfigError when the option does not take this text."""
+    """Raises ConfigError when the option does not take this text, or not at a start."""
+    if option.cluster_wide:
+        raise ConfigError(f"{option.name} must be set for all brokers together, while they run: it cannot be set here")
     try:
         option.parse(text)
     except ConfigError as error:

@@ -1,6 +1,6 @@
-"""The options of a topic. Each has a broker key that gives its default; a topic's own value wins."""
+"""The options of a topic. Nearly each has a broker key that gives its default; a topic's own value wins."""
 
-from odradek.config.checks import ANY, NOT_NEGATIVE, POSITIVE, Between, Check, OneOf, SomeOf
+from odradek.config.checks import ANY, NOT_NEGATIVE, POSITIVE, Between, Check, OneOf, Replicas, SomeOf
 from odradek.config.option import Option, Scope, Synonym, table
 from odradek.config.values import LONG_MAX, Type, Value
 
@@ -256,4 +256,15 @@ DURABILITY = (
     ),
 )
 
-TOPIC_OPTIONS = table(LAYOUT, RETENTION, RECORDS, DURABILITY)
+REPLICATION = (
+    _topic(
+        "follower.replication.throttled.replicas",
+        Type.LIST,
+        (),
+        "",
+        "Replicas that catch up no faster than follower.replication.throttled.rate of their broker; * names all.",
+        Replicas(),
+    ),
+)
+
+TOPIC_OPTIONS = table(LAYOUT, RETENTION, RECORDS, DURABILITY, REPLICATION)

@@ -51,10 +51,11 @@ def lower_recovery_point(log: "LogState", offset: int) -> None:
     """As `Log.lower_recovery_point`."""
     if offset >= log.recovery_point:
         return
+    first = min(log.segments[0].base_offset, offset)  # Below its beginning: it is to begin anew there.
     snapshots = [each for each in log.snapshot_offsets if each <= offset]
     if log.snapshot_offsets or log.has_producers or not log.snapshot_is_current:
         offset = snapshots[-1] if snapshots else 0
-    log.recovery_point = max(offset, log.segments[0].base_offset)
+    log.recovery_point = max(offset, first)
 
 
 def truncate_fully_and_start_at(log: "LogState", offset: int, now_ms: int) -> None:

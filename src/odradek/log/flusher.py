@@ -84,6 +84,14 @@ class Flusher:
             self.request(log)
             await waiter
 
+    async def flush_cut(self, log: Log) -> None:
+        """Returns once what was cut off the log cannot come back. Raises DirectoryFailedError."""
+        while log.cut or log in self._running:
+            waiter = self._loop.create_future()
+            self._waiters.setdefault(log, []).append(waiter)
+            self.request(log, everything=True)
+            await waiter
+
     async def drain(self) -> None:
         """Returns once nothing is queued or under way."""
         while self._queue or self._running:

@@ -9,25 +9,16 @@ durability: what is counted, acknowledged and shown to consumers is then on stab
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from kio.schema.errors import ErrorCode
+
+from odradek.replication.followers import FollowerState
 
 NEVER = 2**63 - 1
 """Kafka's default of flush.messages and flush.ms: the operating system decides."""
 
 ACKS_ALL = -1
 VALID_REQUIRED_ACKS = (ACKS_ALL, 0, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class FollowerState:
-    """What the leader knows of another replica: the offset in its last fetch, and whether it has to be waited for."""
-
-    broker_id: int
-    offset: int
-    counted: bool
-    """In the committed ISR, or about to join it."""
 
 
 def counts_flushed_only(flush_messages: int, flush_ms: int) -> bool:

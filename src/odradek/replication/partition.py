@@ -1,27 +1,29 @@
 """One partition on this broker: its log, its high watermark, and who waits for it.
 
-The leader's produce path is `append`, a direct call: one write, then the high watermark moves and the long polls that
-wait here are woken, all before it returns. An idle partition has no timer, no task and no buffers.
+The leader's produce path is `append`, a direct call: one write, then the high watermark moves (as far as the followers
+are) and the long polls that wait here are woken, all before it returns. A follower's path is `append_replicated`. An
+idle partition has no timer, no task and no buffers.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from kio.schema.errors import ErrorCode
 
-from odradek.cluster.image import PartitionImage
+from odradek.cluster.image import BrokerImage, PartitionImage
+from odradek.cluster.records import ReplicaEpochs
 from odradek.config import TopicConfig
 from odradek.log.append import AppendResult, Origin
-from odradek.log.errors import DamagedLogError, LogError
+from odradek.log.errors import DamagedLogError, LogError, UnexpectedOffsetError
 from odradek.log.health import SLOW_WRITE_S, DirectoryHealth
 from odradek.log.log import Log
 from odradek.log.manager import LogManager
 from odradek.log.writeback import WRITEBACK_BYTES
 from odradek.log.writer import LogWriter
 from odradek.replication.errors import PartitionError
+from odradek.replication.followers import Followers
 from odradek.replication.high_watermark import (
-    FollowerState,
     append_error,
     commit_error,
     counts_flushed_only,
@@ -42,13 +44,16 @@ class Partition:
     __slots__ = (
         "_commits",
         "_durable",
+        "_epoch_start",
         "_fetches",
         "_followers",
         "_health",
         "_isr_size",
         "_logs",
         "_min_isr",
+        "_on_isr_wanted",
         "_on_resigned",
+        "_removals",
         "_writer",
         "error",
         "high_watermark",
@@ -59,7 +64,13 @@ class Partition:
         "topic_id",
     )
 
-    def __init__(self, log: Log, logs: LogManager, on_resigned: "Callable[[Partition], None]") -> None:
+    def __init__(
+        self,
+        log: Log,
+        logs: LogManager,
+        on_resigned: "Callable[[Partition], None]",
+        on_isr_wanted: "Callable[[Partition], None]" = lambda partition: None,
+    ) -> None:
         self.topic = log.topic
         self.index = log.partition
         self.topic_id: UUID = log.topic_id
@@ -72,10 +83,15 @@ class Partition:
         """What a request for this partition is answered instead of being served."""
         self._logs = logs
         self._on_resigned = on_resigned
+        self._on_isr_wanted = on_isr_wanted
+        """Called when a replica that is not in sync may have become so."""
         self._health: DirectoryHealth = logs.health_of(log)
         self._commits: CommitWaiters | None = None
+        self._removals: CommitWaiters | None = None
         self._fetches: dict[FetchWaiter, None] | None = None
-        self._followers: Sequence[FollowerState] = ()
+        self._followers: Followers | None = None
+        """The other replicas, while this broker leads and there are any."""
+        self._epoch_start = 0
         self._isr_size = 1
         self._min_isr = 1
         self._durable = False
@@ -98,6 +114,8 @@ class Partition:
             self.error = ErrorCode.kafka_storage_error
             return False
         self.leader_epoch = image.leader_epoch
+        self._followers = None
+        self._epoch_start = self.log.log_end_offset
         self._begin_epoch(image.leader_epoch)
         self.error = ErrorCode.none
         self.configure(image)
@@ -117,6 +135,9 @@ class Partition:
     def configure(self, image: PartitionImage) -> None:
         """Take up what `log.config` and the image say now."""
         config = self.log.config
+        self._follow_isr(image)
+        if self._removals is not None:
+            self._settle_removals()
         self._isr_size = len(image.isr)
         self._min_isr = effective_min_isr(image.min_isr, len(image.replicas))
         self._durable = counts_flushed_only(config.flush_messages, config.flush_ms)
@@ -124,12 +145,22 @@ class Partition:
             self._logs.flusher.request(self.log)
         self._advance()
 
+    def _follow_isr(self, image: PartitionImage) -> None:
+        if len(image.replicas) == 1:
+            self._followers = None
+        elif self._followers is None:
+            self._followers = Followers(image.leader, image, self._logs.now())
+        else:
+            self._followers.follow(image, self._logs.now())
+
     def resign(self, error: ErrorCode, message: str) -> None:
         """Stop leading; everybody who waits here learns why."""
         was_leader, self.error = self.error is _NONE, error
-        commits, self._commits = self._commits, None
-        if commits is not None:
-            commits.fail(PartitionError(error, message))
+        self._followers = None
+        for waiters in (self._commits, self._removals):
+            if waiters is not None:
+                waiters.fail(PartitionError(error, message))
+        self._commits = self._removals = None
         self._wake_fetches()
         if was_leader:
             self._on_resigned(self)
@@ -231,26 +262,165 @@ class Partition:
             self.high_watermark = self.log.log_start_offset
         self._wake_fetches()
 
-    def set_followers(self, followers: Sequence[FollowerState], isr_size: int) -> None:
-        """The other replicas' offsets or the in-sync set have changed."""
-        self._followers = followers
-        self._isr_size = isr_size
-        self._advance()
+    # -- other replicas, while this broker leads --------------------------------------------------------------------
+
+    def follower_fetched(self, broker_id: int, broker_epoch: int, offset: int, log_start_offset: int) -> bool:
+        """A replica asks for what comes at `offset`: it has everything before. False when it is none (KIP-903)."""
+        followers = self._followers
+        state = None if followers is None else followers.state_of(broker_id, broker_epoch)
+        if state is None:
+            return False
+        has_moved = offset != state.offset
+        state.fetched(offset, log_start_offset, self.log.log_end_offset, self._logs.now())
+        if self._removals is not None:
+            self._settle_removals()
+        if state.counted:
+            if has_moved:
+                self._advance()
+        elif offset >= max(self.high_watermark, self._epoch_start):
+            self._on_isr_wanted(self)
+        return True
+
+    def propose_isr(
+        self, own_epoch: int, brokers: Mapping[int, BrokerImage], lag_s_max: float
+    ) -> tuple[PartitionImage, ReplicaEpochs] | None:
+        """The committed state and the ISR to write in its place; None when there is nothing to write.
+
+        `isr_change_failed` is called when it was not written; when it was, `configure` is.
+        """
+        followers = self._followers
+        if followers is None or self.error is not _NONE:
+            return None
+        isr = followers.propose(
+            own_epoch,
+            brokers,
+            high_watermark=self.high_watermark,
+            epoch_start=self._epoch_start,
+            end_offset=self.log.log_end_offset,
+            now_s=self._logs.now(),
+            lag_s_max=lag_s_max,
+        )
+        return None if isr is None else (followers.image, isr)
+
+    def isr_change_failed(self, proposed_on: PartitionImage, *, is_certain: bool) -> None:
+        """The ISR proposed on top of that state was not written; `is_certain`: and never will be."""
+        followers = self._followers
+        if followers is not None and followers.image.mod_revision == proposed_on.mod_revision:
+            followers.failed(is_certain=is_certain)
+            self._advance()
+
+    def removed_below(self, offset: int) -> "asyncio.Future[None] | None":
+        """None when the records below are gone from every replica in sync; else done when they are.
+
+        Fails with PartitionError when this broker ceases to lead.
+        """
+        if self.low_watermark >= offset:
+            return None
+        waiter: asyncio.Future[None] = self._logs.loop.create_future()
+        if self._removals is None:
+            self._removals = CommitWaiters()
+        self._removals.add(offset, waiter)
+        return waiter
+
+    def _settle_removals(self) -> None:
+        assert self._removals is not None
+        self._removals.complete_below(self.low_watermark + 1)
+        if not self._removals:
+            self._removals = None
+
+    @property
+    def has_followers(self) -> bool:
+        """Whether it leads other replicas."""
+        return self._followers is not None
+
+    @property
+    def low_watermark(self) -> int:
+        """The lowest first offset of all replicas that are counted: records below it are gone everywhere."""
+        starts = [each.log_start_offset for each in self._followers or () if each.counted]
+        return min([self.log.log_start_offset, *starts])
+
+    # -- following ------------------------------------------------------------------------------------------------
+
+    def follow(self, image: PartitionImage) -> None:
+        """Another broker leads, in the image's epoch, or nobody."""
+        self.resign(ErrorCode.not_leader_or_follower, "another broker leads")
+        self.leader_epoch = image.leader_epoch
+        self.log.epochs.truncate_from_end(self.log.log_end_offset)
+
+    def append_replicated(self, records: Records) -> "AppendResult | asyncio.Future[AppendResult]":
+        """Write whole batches the leader sent at the log's end, as they are.
+
+        A future while the directory's writes go through a thread: `records` belongs to the log until it is done.
+        Raises DiskFullError, DirectoryFailedError, DamagedLogError, UnexpectedOffsetError.
+        """
+        health, logs = self._health, self._logs
+        if health.refusal is not None:
+            health.check()
+        if health.threaded or self._writer is not None:
+            return self._append_in_thread(records, "replication", None)
+        started = logs.now()
+        sleeps_before = logs.files.sleeps() if started < health.watched_until else None
+        try:
+            result = self.log.append(
+                records, leader_epoch=self.leader_epoch, now_ms=logs.time_ms(), origin="replication"
+            )
+        except (DamagedLogError, UnexpectedOffsetError):
+            raise
+        except LogError as error:
+            logs.write_failed(health, error)
+            raise
+        if (ended := logs.now()) - started > SLOW_WRITE_S:
+            logs.write_took_long(health, ended, sleeps_before)
+        if result.error is _NONE:
+            self._replicated(len(records))
+        return result
+
+    def follow_to(self, high_watermark: int, log_start_offset: int) -> None:
+        """What the leader says is committed, and where its log starts: as far as this replica is there."""
+        log = self.log
+        if log.advance_log_start(min(log_start_offset, log.log_end_offset)):
+            self._logs.log_start_moved(log)
+        offset = min(high_watermark, log.log_end_offset)
+        if offset > self.high_watermark:
+            self.high_watermark = offset
+            if self._fetches is not None:
+                self._wake_fetches()
+
+    async def writes_ended(self) -> None:
+        """Returns once no write goes on in a thread."""
+        if self._writer is not None:
+            await self._writer.ended()
+
+    def truncated(self) -> None:
+        """The log was cut to be the leader's: nothing beyond its end is committed here, whatever was thought."""
+        log = self.log
+        self.high_watermark = max(min(self.high_watermark, log.log_end_offset), log.log_start_offset)
+        self._wake_fetches()
 
     def _append_in_thread(
         self, records: Records, origin: Origin, checked_for: TopicConfig | None
     ) -> "asyncio.Future[AppendResult]":
         if self._writer is None:
-            self._writer = LogWriter(self.log, self._logs, self._written, self._writer_idle)
+            self._writer = LogWriter(self.log, self._logs, self._written, self._writer_idle, lambda: self.leader_epoch)
         return self._writer.submit(records, self.leader_epoch, origin, checked_for)
 
     def _written(self, result: AppendResult, size: int) -> None:
-        if result.error is _NONE and not result.duplicate:
+        if result.error is not _NONE or result.duplicate:
+            return
+        if self.error is _NONE:
             self._appended(size)
+        else:
+            self._replicated(size)
 
     def _writer_idle(self) -> None:
         if not self._health.threaded:
             self._writer = None
+
+    def _replicated(self, size: int) -> None:
+        health = self._health
+        health.unwritten_bytes += size
+        if health.unwritten_bytes >= WRITEBACK_BYTES:
+            self._logs.start_writeback(health)
 
     def _appended(self, size: int) -> None:
         log, logs, health = self.log, self._logs, self._health
@@ -262,14 +432,18 @@ class Partition:
         ):
             logs.flusher.request(log)
         self._advance()
+        if self._followers is not None and self._fetches is not None:
+            self._wake_followers()
 
     def _advance(self) -> None:
-        """Move the high watermark to where the replicas allow, and tell who waits for it."""
+        """Move the high watermark to where the replicas allow, and tell who waits for it; the leader alone may."""
+        if self.error is not _NONE:
+            return
         log = self.log
         offset = log.flushed_offset if self._durable else log.log_end_offset
-        if self._followers or self._isr_size < self._min_isr:
+        if self._followers is not None or self._isr_size < self._min_isr:
             offset = next_high_watermark(
-                self.high_watermark, offset, self._followers, isr_size=self._isr_size, min_isr=self._min_isr
+                self.high_watermark, offset, self._followers or (), isr_size=self._isr_size, min_isr=self._min_isr
             )
         if offset <= self.high_watermark:
             return
@@ -292,3 +466,9 @@ class Partition:
     def _wake_fetches(self) -> None:
         for waiter in tuple(self._fetches or ()):
             waiter.wake(self)
+
+    def _wake_followers(self) -> None:
+        """There are new records, whether or not they are committed."""
+        for waiter in tuple(self._fetches or ()):
+            if waiter.is_follower:
+                waiter.wake(self)

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 class FetchWaiter(Protocol):
     """A long poll. It stays registered until it removes itself."""
 
+    @property
+    def is_follower(self) -> bool:
+        """A replica's, which is also told of records that are not committed yet."""
+        ...
+
     def wake(self, partition: "Partition") -> None:
         """High watermark, log start, leader epoch or leadership have changed. Must not raise."""
         ...

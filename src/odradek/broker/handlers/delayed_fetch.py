@@ -54,6 +54,11 @@ class DelayedFetch(DelayedResponse):
         self._timer = fetch.broker.loop.call_later(fetch.request.max_wait_ms / 1000, self._end_wait)
         return self
 
+    @property
+    def is_follower(self) -> bool:
+        """Woken by records that are not committed too."""
+        return self._fetch.limits.replica is not None
+
     def wake(self, partition: Partition) -> None:
         """Called by the partition when something about it has changed."""
         self._woken[partition] = None
@@ -93,7 +98,7 @@ class DelayedFetch(DelayedResponse):
         wanted = planned.wanted
         if partition.error is not ErrorCode.none or 0 <= wanted.current_leader_epoch != partition.leader_epoch:
             return False
-        upper_offset = partition.last_stable_offset if self._fetch.is_read_committed else partition.high_watermark
+        upper_offset = self._fetch.limits.upper_offset(partition)
         size = 0
         if wanted.fetch_offset < upper_offset:
             try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from odradek.broker.delayed import DelayedResponse, Response
 from odradek.broker.fetch_sessions import FetchContext
 from odradek.broker.handlers.data_host import DataHost
-from odradek.broker.handlers.fetch_plan import READ_COMMITTED, UNRESOLVED, FetchLimits, FetchPlan, make_plan
+from odradek.broker.handlers.fetch_plan import UNRESOLVED, FetchLimits, FetchPlan, make_plan
 from odradek.broker.handlers.fetch_response import FetchResponse
 from odradek.wire.fetch import FetchRequest, read_request
 from odradek.wire.frame import RequestHeader
@@ -66,12 +66,8 @@ class Fetch:
         self.context = context
         max_bytes = min(request.max_bytes, broker.config.get("fetch.max.bytes"))
         self.min_bytes = min(request.min_bytes, max_bytes)
-        self.limits = FetchLimits(header.version, request.isolation_level, max_bytes, request.replica_id >= 0)
-
-    @property
-    def is_read_committed(self) -> bool:
-        """Whether only what transactions have decided is shown."""
-        return self.limits.isolation_level == READ_COMMITTED
+        replica = (request.replica_id, request.replica_epoch) if request.replica_id >= 0 else None
+        self.limits = FetchLimits(header.version, request.isolation_level, max_bytes, replica)
 
     def plan(self) -> FetchPlan:
         """What there is to read now, of which less is taken while clients do not take what they asked for."""

@@ -34,21 +34,33 @@ Wanted = tuple[TopicKey, FetchPartition, CachedPartition | None]
 class FetchLimits:
     """What of a request decides how much is read."""
 
-    __slots__ = ("allows_batch", "is_follower", "isolation_level", "max_bytes", "version")
+    __slots__ = ("allows_batch", "isolation_level", "max_bytes", "replica", "version")
 
     def __init__(
-        self, version: int, isolation_level: int, max_bytes: int, is_follower: bool, allows_batch: bool = True
+        self,
+        version: int,
+        isolation_level: int,
+        max_bytes: int,
+        replica: tuple[int, int] | None = None,
+        allows_batch: bool = True,
     ) -> None:
         self.version = version
         self.isolation_level = isolation_level
         self.max_bytes = max_bytes
-        self.is_follower = is_follower
+        self.replica = replica
+        """Broker id and broker epoch of a replica, None for a consumer."""
         self.allows_batch = allows_batch
         """Whether one batch is given whatever the limit."""
 
     def with_least(self, *, allows_batch: bool) -> "FetchLimits":
         """One batch, or nothing."""
-        return FetchLimits(self.version, self.isolation_level, 0, self.is_follower, allows_batch)
+        return FetchLimits(self.version, self.isolation_level, 0, self.replica, allows_batch)
+
+    def upper_offset(self, partition: Partition) -> int:
+        """Up to where this reader may read: a replica reads what is not committed yet."""
+        if self.replica is not None:
+            return partition.log.log_end_offset
+        return partition.last_stable_offset if self.isolation_level == READ_COMMITTED else partition.high_watermark
 
 
 class PlannedRead:
@@ -120,7 +132,7 @@ def make_plan(broker: DataHost, wanted: Iterable[Wanted], limits: FetchLimits) -
     for key, each, cached in wanted:
         planned = _assess(broker, key, each, cached, limits)
         result = planned.result
-        if cached is not None and planned.partition is not None and cached.has_told(result):
+        if cached is not None and planned.partition is not None and cached.has_told(result, planned.upper_offset):
             plan.quiet.append((planned.key, planned.partition))
             continue
         plan.reads[planned.key] = planned
@@ -166,17 +178,35 @@ def _assess(
         error, diverging = _compare_epochs(partition, wanted)
     if error is _NONE and diverging is None and not _holds(partition, wanted.fetch_offset):
         error = _missing_error(partition, wanted.fetch_offset)
+    if error is _NONE and diverging is None and limits.replica is not None:
+        error = _note_replica(partition, wanted, *limits.replica)
     if error is not _NONE:
-        return PlannedRead(place, wanted, partition, PartitionResult(wanted.partition, error))
-    read_committed = limits.isolation_level == READ_COMMITTED
-    stable = partition.last_stable_offset
+        return PlannedRead(place, wanted, partition, _error_result(partition, wanted, error, limits))
     result = PartitionResult(
-        wanted.partition, 0, partition.high_watermark, stable, partition.log_start_offset,
-        () if read_committed else None, diverging,
+        wanted.partition, 0, partition.high_watermark, partition.last_stable_offset, partition.log_start_offset,
+        () if limits.isolation_level == READ_COMMITTED else None, diverging,
     )  # fmt: skip
     planned = PlannedRead(place, wanted, partition, result)
-    planned.upper_offset = stable if read_committed else partition.high_watermark
+    planned.upper_offset = limits.upper_offset(partition)
     return planned
+
+
+def _note_replica(partition: Partition, wanted: FetchPartition, broker_id: int, broker_epoch: int) -> ErrorCode:
+    """Its leader learns how far the replica is; an error for whoever is no replica, or no longer that one (KIP-903)."""
+    if partition.follower_fetched(broker_id, broker_epoch, wanted.fetch_offset, wanted.log_start_offset):
+        return _NONE
+    has_epoch = wanted.current_leader_epoch >= 0
+    return ErrorCode.unknown_leader_epoch if has_epoch else ErrorCode.not_leader_or_follower
+
+
+def _error_result(
+    partition: Partition, wanted: FetchPartition, error: ErrorCode, limits: FetchLimits
+) -> PartitionResult:
+    """A replica out of range is told the range: it begins anew where the log does now."""
+    if limits.replica is None or error is not ErrorCode.offset_out_of_range:
+        return PartitionResult(wanted.partition, error)
+    high_watermark = partition.high_watermark
+    return PartitionResult(wanted.partition, error, high_watermark, high_watermark, partition.log_start_offset)
 
 
 def _unresolved_error(
@@ -197,10 +227,7 @@ def _refusal(partition: Partition, wanted: FetchPartition, limits: FetchLimits) 
             return ErrorCode.fenced_leader_epoch
         if wanted.current_leader_epoch > partition.leader_epoch:
             return ErrorCode.unknown_leader_epoch
-    if limits.is_follower:
-        has_epoch = wanted.current_leader_epoch >= 0
-        return ErrorCode.unknown_leader_epoch if has_epoch else ErrorCode.not_leader_or_follower
-    if limits.version < FIRST_WITH_ZSTD and partition.log.config.compression_type == "zstd":
+    if limits.replica is None and limits.version < FIRST_WITH_ZSTD and partition.log.config.compression_type == "zstd":
         return ErrorCode.unsupported_compression_type
     return _NONE
 
