@@ -130,6 +130,7 @@ class Broker:
             lambda: self.cluster.broker_epoch,
             lambda: self.config,
             self.cluster.confirm_deleted,
+            self.cluster.is_doubtful,
         )
         self.isr_changes = IsrChanges(self.loop, self.cluster, lambda: self.config, self.replicas.partitions)
         self.replicas.on_isr_wanted = self.isr_changes.look_at
@@ -164,6 +165,8 @@ class Broker:
     async def stop(self) -> None:
         """Stop serving, tell whoever waits, make everything durable, leave the cluster."""
         self.is_serving = False
+        if self._is_started:
+            await self.cluster.hand_over()
         for bound in self.listeners:
             bound.close()
         if self._load_reports is not None:

@@ -10,12 +10,14 @@ from odradek.cluster.balancer import Balancer
 from odradek.cluster.configs import Configs
 from odradek.cluster.controller import Controller
 from odradek.cluster.duties import Rules, abandoned_intents, decide_duties
+from odradek.cluster.fencing import Silence
 from odradek.cluster.ids import random_uuid, uuid_text
 from odradek.cluster.image import ClusterImage, ImageDelta, TopicImage
 from odradek.cluster.image_feed import ImageFeed
 from odradek.cluster.in_sync import IsrChange, IsrWriter, Outcome
 from odradek.cluster.keys import Keys
 from odradek.cluster.leader_elections import LeaderElections
+from odradek.cluster.lease_clock import LeaseClock
 from odradek.cluster.membership import Identity, Membership
 from odradek.cluster.producer_ids import ProducerIds
 from odradek.cluster.reassigning import Reassigning
@@ -51,6 +53,7 @@ log = logging.getLogger(__name__)
 METADATA_FORMAT = 1
 START_TIMEOUT_S = 60.0
 RETRY_S = 0.5
+HAND_OVER_S = 10.0
 
 
 class Cluster:
@@ -83,6 +86,9 @@ class Cluster:
         """Names this process."""
         identity = Identity(node_id, self.incarnation, tuple(endpoints), rack, directory_id)
         ttl_s = config.get("broker.session.timeout.ms") / 1000
+        self._silence = Silence(ttl_s)
+        self._clock = host.clock
+        self._lease_clock = LeaseClock()
         self._membership = Membership(store, self._keys, self._writer, identity, ttl_s)
         writes = TopicWrites(self._keys, self._writer)
         self._controller = Controller(self._keys, self._writer, writes)
@@ -123,6 +129,10 @@ class Cluster:
     @property
     def is_controller(self) -> bool:
         return self.image.controller_id == self.node_id
+
+    def is_doubtful(self) -> bool:
+        """Whether other brokers may have taken over what this one leads, for all it knows."""
+        return self._lease_clock.is_doubtful(self._clock.uptime_s())
 
     def leads(self, topic: TopicImage, index: int) -> bool:
         """Whether this broker, as it is registered now, leads the partition."""
@@ -220,6 +230,32 @@ class Cluster:
         broker = self.image.brokers.get(self.node_id)
         return broker is not None and broker.epoch == self.broker_epoch and not broker.fenced
 
+    async def hand_over(self) -> None:
+        """Before a stop in good order: have others lead what they can, while this broker still serves.
+
+        Returns when this broker leads nothing any more, at once when there is no other, and in HAND_OVER_S at the most.
+        """
+        if self.failed.done() or len(self.image.active_brokers()) < 2:
+            return
+        moved = asyncio.Event()
+        self.subscribe(look := lambda delta: moved.set())
+        try:
+            async with asyncio.timeout(HAND_OVER_S):
+                await self._membership.announce_leaving()
+                while self._leads_any():
+                    moved.clear()
+                    await moved.wait()
+        except (TimeoutError, MetadataUnavailable, NotApplied):
+            log.warning("Not everything could be handed over within %g s", HAND_OVER_S)
+        finally:
+            self.unsubscribe(look)
+
+    def _leads_any(self) -> bool:
+        owner = self._owner()
+        return any(
+            partition.is_led_by(*owner) for topic in self.image.topics.values() for partition in topic.partitions
+        )
+
     async def stop(self) -> None:
         """Leave at once, without others having to wait for the lease, and close the store."""
         await self._end_tasks()
@@ -248,7 +284,7 @@ class Cluster:
         """Renew the lease; when it was lost (the machine slept), register again, having lost nothing."""
         while True:
             try:
-                await self._membership.keep_alive()
+                await self._membership.keep_alive(self._lease_clock, self._clock.uptime_s)
             except LeaseLost:
                 log.warning("The lease of broker %d was lost: registering again", self.node_id)
                 await self._register_again()
@@ -283,10 +319,19 @@ class Cluster:
             await self._feed.reach(revision)
         for topic_id, intent in abandoned_intents(self.image, *self._owner(), self._topics.in_progress):
             await self._controller.settle_intent(topic_id, intent, self.image)
-        while self.is_controller and (duties := decide_duties(self.image, self._rules)):
+        while self.is_controller and (duties := decide_duties(self.image, self._rules, self._spared())):
             written = await self._controller.carry_out(duties, self.image)
             _, revision = await self._writer.get(self._keys.controller)
             await self._feed.reach(max(written, revision))
+
+    def _spared(self) -> frozenset[int]:
+        """Brokers whose silence is not believed yet; they are looked at again when it is."""
+        now_s = self._loop.time()
+        spared = self._silence.spared(self.image, now_s)
+        if spared and (wait_s := self._silence.wait_s(now_s)) is not None:
+            log.warning("Brokers %s vanished together: waiting whether they come back", sorted(spared))
+            self._loop.call_later(wait_s, self._attend)
+        return spared
 
     def _attend(self) -> None:
         self._attention.set()

@@ -12,7 +12,7 @@ What happens to each entry (id, epoch):
 The ELR is computed together with the ISR: ELR + old ISR - new ISR, empty when |ISR| >= min_isr (KIP-966).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -172,9 +172,14 @@ def with_min_isr(record: PartitionRecord, min_isr: int) -> PartitionRecord:
     return msgspec.structs.replace(record, min_isr=min_isr, elr=())
 
 
-def project_brokers(image: ClusterImage) -> dict[int, BrokerImage]:
-    """The brokers as they will be once fencing and unfencing have caught up with the leases."""
+def project_brokers(image: ClusterImage, spared: Container[int] = ()) -> dict[int, BrokerImage]:
+    """The brokers as they will be once fencing and unfencing have caught up with the leases.
+
+    `spared`: not to be fenced although their leases are gone.
+    """
     return {
-        broker_id: msgspec.structs.replace(broker, fenced=image.live.get(broker_id) != broker.epoch)
+        broker_id: msgspec.structs.replace(
+            broker, fenced=image.live.get(broker_id) != broker.epoch and broker_id not in spared
+        )
         for broker_id, broker in image.brokers.items()
     }

@@ -1,9 +1,13 @@
 """A broker's place in the cluster: its registration, the lease that shows it is alive, the controller's seat."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from odradek.cluster.keys import Keys
+from odradek.cluster.lease_clock import LeaseClock
 from odradek.cluster.records import (
     BrokerRecord,
     ControllerRecord,
@@ -138,10 +142,23 @@ class Membership:
         put = Put(self._keys.load(self.identity.broker_id), load.encode(), self.lease.id)
         await self._writer.commit([], [put])
 
-    async def keep_alive(self) -> None:
-        """Until the lease is lost. Raises LeaseLost, NotApplied."""
-        async for _ in self._store.keepalive(self.lease.id):
-            pass
+    async def keep_alive(self, clock: LeaseClock, now_s: Callable[[], float]) -> None:
+        """Until the lease is lost; the clock is told of each renewal. Raises LeaseLost, NotApplied."""
+        asked_s = now_s()
+        async for ack in self._store.keepalive(self.lease.id):
+            clock.renewed(asked_s, ack.ttl)
+            asked_s = now_s()
+
+    async def announce_leaving(self) -> None:
+        """Count as a broker that leads nothing and is in no ISR from now on. Raises MetadataUnavailable."""
+        key = self._keys.broker(self.identity.broker_id)
+        while True:
+            found, _ = await self._writer.get(key)
+            if found is None or (record := decode(BrokerRecord, found.value)).epoch != self.epoch or record.draining:
+                return
+            leaving = msgspec.structs.replace(record, draining=True, op_id=self._writer.new_op_id())
+            if await self._writer.commit([unchanged(key, found.mod_revision)], [Put(key, leaving.encode())]):
+                return
 
     async def resign(self) -> None:
         """End the lease, so that others need not wait for it to expire."""

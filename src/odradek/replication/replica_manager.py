@@ -40,6 +40,7 @@ class ReplicaManager:
         broker_epoch: Callable[[], int],
         config: Callable[[], BrokerConfig],
         confirm_deleted: Callable[[UUID], Awaitable[None]],
+        is_doubtful: Callable[[], bool] = lambda: False,
     ) -> None:
         self._logs = logs
         self._loop = logs.loop
@@ -47,6 +48,7 @@ class ReplicaManager:
         self._broker_epoch = broker_epoch
         self._config = config
         self._confirm_deleted = confirm_deleted
+        self._is_doubtful = is_doubtful
         self._by_name: dict[str, dict[int, Replica]] = {}
         self._by_id: dict[UUID, dict[int, Replica]] = {}
         self._image = ClusterImage()
@@ -208,7 +210,7 @@ class ReplicaManager:
             self._to_remove[key.topic_id, key.partition] = None
             return
         log.config = self._topic_config(topic)
-        partition = Partition(log, self._logs, self._resigned, self._isr_wanted)
+        partition = Partition(log, self._logs, self._resigned, self._isr_wanted, self._is_doubtful)
         self._by_id[key.topic_id][key.partition] = partition
         self._logs.attach(log, partition)
         self._lead_or_follow(partition, topic.partitions[key.partition])
