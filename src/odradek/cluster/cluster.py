@@ -120,6 +120,11 @@ class Cluster:
     def is_controller(self) -> bool:
         return self.image.controller_id == self.node_id
 
+    @property
+    def planned_moves(self) -> int:
+        """Moves of replicas that this broker, as the controller, has planned and not begun."""
+        return self._balancer.planned_moves
+
     def leads(self, topic: TopicImage, index: int) -> bool:
         """Whether this broker, as it is registered now, leads the partition."""
         return topic.partitions[index].is_led_by(self.node_id, self.broker_epoch)
