@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 SETTLE_S = 1.0
 """After brokers have changed nothing is planned for so long: more changes may follow."""
 RETRY_S = 1.0
+FAILED_S = 60.0
 PLANNED_MAX = 256
 """Moves planned ahead."""
 TRANSFERS_MAX = 1000
@@ -61,6 +62,11 @@ class Balancer:
         self._planned: list[Move] = []
         self._due = 0.0
 
+    @property
+    def planned_moves(self) -> int:
+        """Moves that wait for others to be done; 0 on every broker but the controller."""
+        return len(self._planned)
+
     def on_delta(self, delta: ImageDelta) -> None:
         """Brokers, their configuration and the controller's seat ask for a new plan; moves under way for a step."""
         if delta.brokers or delta.controller_changed or any(kind == "broker" for kind, _ in delta.configs):
@@ -82,6 +88,10 @@ class Balancer:
                 log.warning("Balancing is put off: %s", error)
                 await asyncio.sleep(RETRY_S)
                 self._reason.set()
+            except Exception:  # A mistake in here must not end the broker: what is under way stays as it is.
+                log.exception("Balancing failed and begins anew at the next reason")
+                self._is_stale, self._planned = True, []
+                self._due = self._loop.time() + FAILED_S
 
     async def _wait(self) -> None:
         """For a reason, or on the controller for the time of the next look."""

@@ -134,6 +134,11 @@ class Cluster:
         """Whether other brokers may have taken over what this one leads, for all it knows."""
         return self._lease_clock.is_doubtful(self._clock.uptime_s())
 
+    @property
+    def planned_moves(self) -> int:
+        """Moves of replicas that this broker, as the controller, has planned and not begun."""
+        return self._balancer.planned_moves
+
     def leads(self, topic: TopicImage, index: int) -> bool:
         """Whether this broker, as it is registered now, leads the partition."""
         return topic.partitions[index].is_led_by(self.node_id, self.broker_epoch)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from kio.schema.errors import ErrorCode
 
+from odradek.cluster.chunks import for_each_chunk
 from odradek.cluster.elections import to_record
 from odradek.cluster.image import TopicImage
 from odradek.cluster.image_feed import ImageFeed
@@ -13,7 +14,6 @@ from odradek.cluster.reassignments import Reassignment, plan_reassignment
 from odradek.cluster.records import PartitionRecord
 from odradek.cluster.results import MetadataUnavailable, ReassignmentResult, Refusal, refusal, unavailable
 from odradek.cluster.writer import Writer, unchanged
-from odradek.host.pace import paced
 from odradek.metastore.store import Put
 
 RACES_MAX = 8
@@ -31,8 +31,12 @@ class Reassigning:
         self._feed, self._keys, self._writer, self._unclean_allowed = feed, keys, writer, unclean_allowed
 
     async def alter(self, wanted: Sequence[Reassignment]) -> list[ReassignmentResult]:
-        """One result per partition, in order."""
-        return [await self._alter(each) async for each in paced(wanted)]
+        """One result per partition, in order; a bounded number of them is decided at a time."""
+
+        async def alter(chunk: Sequence[Reassignment]) -> ReassignmentResult:
+            return await self._alter(chunk[0])
+
+        return await for_each_chunk(wanted, 1, alter)
 
     async def _alter(self, wanted: Reassignment) -> ReassignmentResult:
         try:

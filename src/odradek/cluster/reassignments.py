@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import msgspec
 from kio.schema.errors import ErrorCode
 
-from odradek.cluster.elections import Brokers, elect, is_electable, to_record
+from odradek.cluster.elections import Brokers, elect, is_electable, is_lost, to_record
 from odradek.cluster.image import NO_LEADER, ClusterImage, PartitionImage
 from odradek.cluster.records import PartitionRecord, ReplicaEpochs
 from odradek.cluster.results import Refusal, refusal
@@ -112,10 +112,12 @@ def cancelled(record: PartitionRecord, brokers: Brokers, *, unclean_allowed: boo
     `unclean_allowed` goes back even then, to a replica that may have less.
     """
     original = original_replicas(record)
-    isr = tuple(entry for entry in record.isr if entry[0] in original)
-    elr = tuple(entry for entry in record.elr if entry[0] in original)
-    has_others = bool(record.isr or record.elr) or _last_leader(record) not in original
-    is_lossy = not isr and not elr and has_others
+    isr, elr = (
+        tuple(entry for entry in entries if not is_lost(entry, brokers)) for entries in (record.isr, record.elr)
+    )
+    has_any = bool(isr or elr)
+    isr, elr = (tuple(entry for entry in entries if entry[0] in original) for entries in (isr, elr))
+    is_lossy = not isr and not elr and (has_any or _last_leader(record) not in original)
     if is_lossy and not unclean_allowed:
         return None
     return _with_replicas(record, original, isr, elr, brokers, unclean_allowed=is_lossy)
@@ -143,7 +145,8 @@ def _with_replicas(
     )
     if before.leader not in dict(isr):
         trimmed = msgspec.structs.replace(trimmed, leader=NO_LEADER, leader_broker_epoch=-1)
-    election = elect(PartitionImage.of(trimmed, 0), brokers, unclean_allowed=unclean_allowed)
+    is_hopeless = not isr and not elr and not unclean_allowed  # Recovery is the controller's, which reports it.
+    election = None if is_hopeless else elect(PartitionImage.of(trimmed, 0), brokers, unclean_allowed=unclean_allowed)
     after = trimmed if election is None else election.record
     is_smaller = len(replicas) < len(before.replicas)
     if is_smaller and after.leader_epoch == before.leader_epoch:

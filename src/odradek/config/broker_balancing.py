@@ -15,7 +15,7 @@ BALANCING = (
         name="leader.imbalance.check.interval.seconds",
         type=Type.LONG,
         default=300,
-        check=POSITIVE,
+        check=Between(1, 1_000_000_000),
         doc="Time between two looks at how leaders, replicas and bytes are spread, where nothing gives reason for one.",
     ),
     Option(
