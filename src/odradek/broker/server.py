@@ -1,4 +1,4 @@
-"""`odradek start`: the process around a broker. Real host, uvloop, SQLite, signals, exit code."""
+"""`odradek start`: the process around a broker. Real host, uvloop, metadata store, signals, exit code."""
 
 import asyncio
 import gc
@@ -19,11 +19,12 @@ from odradek.broker.settings import load_config
 from odradek.cluster.results import ClusterStartError
 from odradek.config import BrokerConfig, ConfigError
 from odradek.config.listener import split_address
+from odradek.config.metadata import etcd_access
 from odradek.log.directory import AlreadyRunningError
 from odradek.log.errors import LogError
 from odradek.log.properties import PropertiesError
 from odradek.metastore.sqlite import SqliteStore, StoreRestored
-from odradek.metastore.store import StoreError
+from odradek.metastore.store import MetadataStore, StoreError
 from odradek.metastore.witness import Witness
 from odradek.observe import logging as logging_format
 from odradek.observe.http import HttpEndpoint
@@ -87,13 +88,24 @@ async def serve(options: StartOptions, config: BrokerConfig, on_ready: Callable[
 
 
 def make_broker(options: StartOptions, config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> Broker:
-    """On this machine, with its metadata in SQLite. Raises StartError for a directory that cannot be made."""
+    """On this machine. Raises StartError for a directory that cannot be made, or a store without its package."""
     directory = data_directory(options, config)
     prepare_directory(directory)
     host = real_host()
-    witness = Witness(host.files, config.get("log.dirs"))
-    store = SqliteStore(str(Path(directory) / METADATA_FILE), witness=witness, accepted=config.get(RESTORED))
+    store = make_store(directory, config, Witness(host.files, config.get("log.dirs")))
     return Broker(host, loop, config, store, cluster_name=options.cluster or "default")
+
+
+def make_store(directory: str, config: BrokerConfig, witness: Witness) -> MetadataStore:
+    """SQLite in the directory, or etcd, whose client is imported only where it is used."""
+    access = etcd_access(config.get)
+    if access is None:
+        return SqliteStore(str(Path(directory) / METADATA_FILE), witness=witness, accepted=config.get(RESTORED))
+    try:
+        from odradek.metastore.etcd.store import EtcdStore
+    except ModuleNotFoundError as error:
+        raise StartError(f"{error.name} is missing for metadata on etcd: pip install 'odradek[etcd]'") from error
+    return EtcdStore(access, witness=witness, stream_from=config.get("node.id"))
 
 
 async def start(broker: Broker, config: BrokerConfig) -> None:

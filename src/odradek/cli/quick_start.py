@@ -18,6 +18,7 @@ FIELDS = {
     "--data-dir": "data_dir",
     "--node-id": "node_id",
     "--cluster": "cluster",
+    "--metadata": "metadata",
     "--config": "config_file",
     "--set": "overrides",
     "--metrics": "metrics",

@@ -34,6 +34,10 @@ def start(
     ] = None,
     node_id: Annotated[int | None, typer.Option(min=0, help="This broker's id in its cluster.")] = None,
     cluster: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the cluster.")] = None,
+    metadata: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where the metadata is: sqlite (default) or etcd://HOST:PORT,..."),
+    ] = None,
     config: Annotated[str | None, typer.Option(metavar="FILE", help="Kafka's configuration keys in TOML.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One configuration key; repeatable.")
@@ -52,6 +56,7 @@ def start(
         data_dir=data_dir,
         node_id=node_id,
         cluster=cluster,
+        metadata=metadata,
         config_file=config,
         overrides=parse_pairs(settings, "--set"),
         metrics=metrics,
