@@ -29,7 +29,7 @@ ALL_KEYS = "AA=="
 """For the JSON gateway, as both ends of a range: a zero byte in base64."""
 
 QUICK = Timing(
-    open_s=10, answer_s=1, repeat_s=6, leader_s=1.5, patience_s=3, pause_s=0.05, ping_s=1, ping_answer_s=1, close_s=0.5
+    open_s=10, answer_s=1, repeat_s=3, leader_s=1, patience_s=3, pause_s=0.05, ping_s=1, ping_answer_s=1, close_s=0.5
 )
 """Waits of a client that talks to servers on the same machine."""
 
@@ -179,6 +179,10 @@ class EtcdCluster:
     def wipe(self) -> None:
         """Delete every key."""
         self.members[0].post("kv/deleterange", {"key": ALL_KEYS, "range_end": ALL_KEYS})
+
+    def has_leader(self) -> bool:
+        """Whether every running member has one, and answers."""
+        return all(member.is_healthy() for member in self.members if member.process is not None)
 
     def leader(self) -> EtcdMember:
         """The member that is the leader now."""

@@ -162,7 +162,9 @@ def _read(path: str | None) -> bytes | None:
 
 
 def _channel_options(timing: Timing) -> Sequence[tuple[str, int]]:
-    """Pings tell a dead peer from a silent one. gRPC itself repeats nothing, and shares no connection's fate."""
+    """Pings tell a dead peer from a silent one; of their two timeouts a stream that only reads has the second, a minute
+    unless set. gRPC itself repeats nothing, and every store has connections of its own.
+    """
     return (
         ("grpc.enable_retries", 0),
         ("grpc.enable_http_proxy", 0),
@@ -171,6 +173,7 @@ def _channel_options(timing: Timing) -> Sequence[tuple[str, int]]:
         ("grpc.max_send_message_length", -1),
         ("grpc.keepalive_time_ms", int(timing.ping_s * 1000)),
         ("grpc.keepalive_timeout_ms", int(timing.ping_answer_s * 1000)),
+        ("grpc.http2.ping_timeout_ms", int(timing.ping_answer_s * 1000)),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.initial_reconnect_backoff_ms", int(timing.pause_s * 1000)),
         ("grpc.min_reconnect_backoff_ms", int(timing.answer_s * 1000)),

@@ -20,22 +20,25 @@ class LeaseKeeper:
     async def run(self) -> AsyncIterator[KeepaliveAck]:
         """Raises LeaseLost; NotApplied when no member answers for long."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timing.patience_s
         try:
             while True:
-                try:
-                    ttl_s = await self._renew(deadline)
-                except RpcFailed as error:
-                    self._end_stream()
-                    if loop.time() >= deadline:
-                        raise NotApplied(f"the lease cannot be renewed: {error}") from None
-                    await asyncio.sleep(self._timing.pause_s)
-                    continue
-                deadline = loop.time() + self._timing.patience_s
+                ttl_s = await self._renew_in_time(loop.time() + self._timing.patience_s)
                 yield KeepaliveAck(self._lease, ttl_s)
                 await asyncio.sleep(ttl_s / self._per_ttl)
         finally:
             self._end_stream()
+
+    async def _renew_in_time(self, deadline: float) -> float:
+        """The TTL, from one member or another. Raises LeaseLost, NotApplied."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                return await self._renew(deadline)
+            except RpcFailed as error:
+                self._end_stream()
+                if loop.time() >= deadline:
+                    raise NotApplied(f"the lease cannot be renewed: {error}") from None
+            await asyncio.sleep(self._timing.pause_s)
 
     async def _renew(self, deadline: float) -> float:
         """The TTL. Raises LeaseLost, RpcFailed, NotApplied."""

@@ -159,18 +159,18 @@ class EtcdStore:
     ) -> TxnResult:
         check_limits(when, then, otherwise, self._limits)
         request = txn_request(when, then, otherwise)
-        deadline = self._now() + timeout
-        member = await self._members.current(deadline)
+        members, deadline = self._members, self._now() + timeout
+        member = await members.current(deadline)
         try:
-            response = await self._ask(member, TXN, request, deadline)
+            response = await self._ask(members, member, TXN, request, deadline)
         except RpcFailed as error:
             failure = meaning(error.code, error.details, str(error))
             if isinstance(failure, NotApplied | OutcomeUnknown):
-                self._members.lost(member)
+                members.lost(member)
             raise failure from None
         return TxnResult(response.succeeded, response.header.revision)
 
-    async def _ask(self, member: Member, method: Method, request: Any, deadline: float) -> Any:
+    async def _ask(self, members: Members, member: Member, method: Method, request: Any, deadline: float) -> Any:
         """Once. Raises RpcFailed, StoreRefuses, StoreRegressed, StoreFailed; NotApplied when too many are under way."""
         if self._pending >= self._limits.pending_requests_max:
             raise NotApplied(f"more than {self._limits.pending_requests_max} requests are waiting")
@@ -178,14 +178,14 @@ class EtcdStore:
         self._pending += 1
         self._idle.clear()
         try:
-            response = await self._members.ask(member, method, request, deadline)
+            response = await members.ask(member, method, request, deadline)
         finally:
             self._pending -= 1
             if not self._pending:
                 self._idle.set()
         if method in CURRENT:
             self._known.take(response.header, known, member.address)
-            self._members.notice(response.header.raft_term)
+            members.notice(response.header.raft_term)
         return response
 
     async def _repeat(self, method: Method, request: Any) -> Any:
@@ -193,18 +193,19 @@ class EtcdStore:
 
         Raises RpcFailed only for a revision that was compacted.
         """
-        deadline = self._now() + self._timing.repeat_s
+        members, deadline = self._members, self._now() + self._timing.repeat_s
         while True:
-            member = await self._members.current(deadline)
+            member = await members.current(deadline)
             try:
-                return await self._ask(member, method, request, min(deadline, self._now() + self._timing.answer_s))
+                until = min(deadline, self._now() + self._timing.answer_s)
+                return await self._ask(members, member, method, request, until)
             except RpcFailed as error:
                 if error.details == COMPACTED:
                     raise
                 failure = meaning_of_read(error.code, error.details, str(error))
                 if not isinstance(failure, NotApplied) or isinstance(failure, StoreRefuses):
                     raise failure from None
-                self._members.lost(member)
+                members.lost(member)
                 if self._now() + self._timing.pause_s >= deadline:
                     raise failure from None
             await asyncio.sleep(self._timing.pause_s)

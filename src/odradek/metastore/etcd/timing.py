@@ -19,8 +19,9 @@ class Timing:
     """For a watch or a keep-alive to find a member that serves it; then whoever iterates is told."""
     pause_s: float = 0.1
     """Between two tries."""
-    ping_s: float = 5.0
-    """Between two pings of a connection that says nothing; etcd drops clients that ping more often."""
+    ping_s: float = 6.0
+    """Between two pings of a connection that says nothing; etcd drops clients that ping more often than every 5."""
     ping_answer_s: float = 3.0
+    """Then the connection is taken for dead."""
     close_s: float = 1.0
     """For requests under way when the store is closed."""
