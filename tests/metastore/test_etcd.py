@@ -120,7 +120,7 @@ async def outcome(store: MetadataStore, transaction: Transaction, start: Revisio
         return repr(error)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(script=st.lists(transactions, max_size=12))
 def test_it_does_what_the_memory_store_does(shared_cluster: EtcdCluster, script: list[Transaction]) -> None:
     async def play() -> None:

@@ -21,6 +21,7 @@ from peers import PeerMissingError, etcd
 
 from odradek.config.metadata import EtcdAccess
 from odradek.metastore.etcd.timing import Timing
+from tests.support.certificates import Certificates
 from tests.support.not_run import not_run
 
 START_TIMEOUT_S = 20.0
@@ -42,15 +43,6 @@ def free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Certificates:
-    """Files for TLS on both sides."""
-
-    ca: Path
-    cert: Path
-    key: Path
 
 
 @dataclass(slots=True)
@@ -147,16 +139,20 @@ class EtcdMember:
         request = urllib.request.Request(f"{scheme}://{self.address}/v3/{path}", json.dumps(body).encode())
         if token:
             request.add_header("Authorization", token)
-        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
-            found = json.load(answer)
-            assert isinstance(found, dict)
-            return found
+        try:
+            with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+                found = json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{path}: {error.read().decode()}") from None
+        assert isinstance(found, dict)
+        return found
 
 
 class EtcdCluster:
     """Members that know each other."""
 
     def __init__(self, directory: Path, size: int = 1, certificates: Certificates | None = None) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
         ports = iter(free_ports(3 * size))
         self.members = [
             EtcdMember(name, directory / name, next(ports), next(ports), next(ports), certificates)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
@@ -91,8 +91,9 @@ def test_requests_go_to_the_leader_and_follow_it(cluster: EtcdCluster) -> None:
         async with opened(cluster.access) as store:
             first = cluster.leader()
             assert asked(store) == first.address
-            first.restart()
-            await until(lambda: cluster.has_leader())
+            first.kill()
+            first.launch()
+            await until(cluster.has_leader)
             await txn(store, Put(b"a", b""))
             await until(lambda: asked(store) == cluster.leader().address)
 
@@ -100,15 +101,18 @@ def test_requests_go_to_the_leader_and_follow_it(cluster: EtcdCluster) -> None:
 
 
 @pytest.mark.parametrize("loss", [kill, stop_the_process])
-def test_the_loss_of_the_leader_loses_nothing_and_stops_nobody(cluster: EtcdCluster, loss: object) -> None:
+def test_the_loss_of_the_leader_loses_nothing_and_stops_nobody(
+    cluster: EtcdCluster, loss: Callable[[EtcdMember], None]
+) -> None:
     async def scenario() -> None:
         async with AsyncExitStack() as opening:
             load, store = await start_load(opening, cluster)
             lost = cluster.leader()
-            assert callable(loss)
             loss(lost)
             await load.goes_on()
-            lost.restart()
+            lost.kill()
+            lost.launch()
+            await until(lost.is_healthy)
             await load.goes_on()
             await load.end(store)
 
@@ -123,7 +127,7 @@ def test_members_that_restart_one_after_the_other_disturb_nobody(cluster: EtcdCl
                 member.kill(signal.SIGTERM)
                 await load.goes_on()
                 member.launch()
-                member.wait_until_healthy()
+                await until(member.is_healthy)
             await load.end(store)
 
     play(scenario)

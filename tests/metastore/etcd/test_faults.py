@@ -200,7 +200,7 @@ def test_a_lease_is_kept_alive_over_cuts(cluster: EtcdCluster) -> None:
             async with aclosing(store.keepalive(lease.id)) as acks:  # type: ignore[type-var]
                 async for _ in acks:
                     acknowledged += 1
-                    if acknowledged == 20:
+                    if acknowledged == 12:
                         break
                     proxy.cut()
             assert b"live" in await values(direct)
