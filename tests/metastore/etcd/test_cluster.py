@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from odradek.cluster.writer import Writer
 from odradek.metastore.etcd.store import EtcdStore
 from odradek.metastore.store import MetadataStore, NotApplied, OutcomeUnknown, Put, Revision, RevisionBatch
 from tests.metastore.contract import batches, txn, values
@@ -94,7 +95,7 @@ def test_requests_go_to_the_leader_and_follow_it(cluster: EtcdCluster) -> None:
             first.kill()
             first.launch()
             await until(cluster.has_leader)
-            await txn(store, Put(b"a", b""))
+            await revision_of(store)
             await until(lambda: asked(store) == cluster.leader().address)
 
     play(scenario)
@@ -151,7 +152,7 @@ def test_a_lost_quorum_is_told_in_bounded_time_and_gets_over_it(cluster: EtcdClu
             for member in cluster.members[:2]:
                 member.launch()
             await until(cluster.has_leader)
-            assert (await txn(store, Put(b"c", b"3"))).succeeded
+            assert await Writer(store, random.Random(1)).commit((), [Put(b"c", b"3")]) is not None
             assert {b"a", b"c"} <= set(await values(store))
 
     play(scenario)
