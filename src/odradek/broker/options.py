@@ -23,6 +23,8 @@ class StartOptions:
     data_dir: str | None = None
     node_id: int | None = None
     cluster: str | None = None
+    metadata: str | None = None
+    """`sqlite`, or where etcd is: `etcd://HOST:PORT,...`."""
     config_file: str | None = None
     """TOML with Kafka's configuration keys."""
     overrides: dict[str, str] = field(default_factory=dict)

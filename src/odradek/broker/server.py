@@ -1,4 +1,4 @@
-"""`odradek start`: the process around a broker. Real host, uvloop, SQLite, signals, exit code."""
+"""`odradek start`: the process around a broker. Real host, uvloop, metadata store, signals, exit code."""
 
 import asyncio
 import gc
@@ -21,6 +21,7 @@ from odradek.broker.worker_directories import refuse_workers
 from odradek.cluster.results import ClusterStartError
 from odradek.config import BrokerConfig, ConfigError
 from odradek.config.listener import split_address
+from odradek.config.metadata import etcd_access
 from odradek.host import Host
 from odradek.log.directory import AlreadyRunningError
 from odradek.log.errors import LogError
@@ -110,8 +111,20 @@ def make_broker(options: StartOptions, config: BrokerConfig, loop: asyncio.Abstr
         prepare_directory(directory)
         if refusal := refuse_workers(host.files, config.get("log.dirs")):
             raise StartError(refusal)
-        store = sqlite_store(host, directory, config)
+        store = make_store(host, directory, config)
     return Broker(host, loop, config, store, cluster_name=options.cluster or "default")
+
+
+def make_store(host: Host, directory: str, config: BrokerConfig) -> MetadataStore:
+    """SQLite in the directory, or etcd, whose client is imported only where it is used."""
+    access = etcd_access(config.get)
+    if access is None:
+        return sqlite_store(host, directory, config)
+    try:
+        from odradek.metastore.etcd.store import EtcdStore
+    except ModuleNotFoundError as error:
+        raise StartError(f"{error.name} is missing for metadata on etcd: pip install 'odradek[etcd]'") from error
+    return EtcdStore(access, witness=Witness(host.files, config.get("log.dirs")), stream_from=config.get("node.id"))
 
 
 def sqlite_store(host: Host, directory: str, config: BrokerConfig) -> SqliteStore:

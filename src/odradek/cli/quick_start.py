@@ -19,6 +19,7 @@ FIELDS = {
     "--node-id": "node_id",
     "--workers": "workers",
     "--cluster": "cluster",
+    "--metadata": "metadata",
     "--config": "config_file",
     "--set": "overrides",
     "--metrics": "metrics",

@@ -43,6 +43,10 @@ def start(
         ),
     ] = None,
     cluster: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the cluster.")] = None,
+    metadata: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where the metadata is: sqlite (default) or etcd://HOST:PORT,..."),
+    ] = None,
     config: Annotated[str | None, typer.Option(metavar="FILE", help="Kafka's configuration keys in TOML.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One configuration key; repeatable.")
@@ -62,6 +66,7 @@ def start(
         node_id=node_id,
         workers=workers,
         cluster=cluster,
+        metadata=metadata,
         config_file=config,
         overrides=parse_pairs(settings, "--set"),
         metrics=metrics,

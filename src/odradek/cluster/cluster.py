@@ -300,7 +300,7 @@ class Cluster:
     async def _register_again(self) -> None:
         try:
             await self._membership.register(Proof(self.broker_epoch, self.incarnation))
-        except MetadataUnavailable as error:
+        except (MetadataUnavailable, NotApplied) as error:
             log.warning("Cannot register: %s", error)
             await asyncio.sleep(RETRY_S)
         self._attention.set()

@@ -5,12 +5,14 @@ from odradek.config.broker_cleaner import CLEANER
 from odradek.config.broker_groups import GROUPS, MEMBERSHIP, OFFSETS
 from odradek.config.broker_in_sync import IN_SYNC
 from odradek.config.broker_log import DIRECTORIES, TOPIC_DEFAULTS, TOPICS, UPKEEP
+from odradek.config.broker_metadata import METADATA
 from odradek.config.broker_network import CONNECTIONS, IDENTITY, REQUESTS
 from odradek.config.broker_replication import FOLLOWING
 from odradek.config.option import table
 
 BROKER_OPTIONS = table(
     IDENTITY,
+    METADATA,
     DIRECTORIES,
     CONNECTIONS,
     REQUESTS,

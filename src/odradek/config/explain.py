@@ -6,6 +6,7 @@ Clients get Kafka's own words instead (`Option.parse`), which tools may know and
 from odradek.config.broker import BROKER_OPTIONS
 from odradek.config.checks import Between
 from odradek.config.errors import ConfigError
+from odradek.config.metadata import without_secret
 from odradek.config.option import Option, nearest
 from odradek.config.topic import TOPIC_OPTIONS
 from odradek.config.values import INTEGER_BITS, Type
@@ -33,7 +34,8 @@ def check_value(option: Option, text: str) -> None:
     try:
         option.parse(text)
     except ConfigError as error:
-        raise ConfigError(f'{option.name} cannot be "{text}": allowed is {allowed(option)}') from error
+        shown = without_secret(text) if option.sensitive else text
+        raise ConfigError(f'{option.name} cannot be "{shown}": allowed is {allowed(option)}') from error
 
 
 def allowed(option: Option) -> str:

@@ -15,10 +15,10 @@ from odradek.broker.options import ReadyInfo, ReadyWorker, StartOptions
 from odradek.broker.server import (
     StartError,
     data_directory,
+    make_store,
     metrics_address,
     prepare_directory,
     settle_memory,
-    sqlite_store,
     told_in_one_line,
 )
 from odradek.broker.settings import load_config
@@ -123,7 +123,7 @@ async def supervise(
         loop.add_signal_handler(number, stop_requested.set)
     keys = Keys(options.cluster or "default")
     directory = data_directory(options, config)
-    store = sqlite_store(host, directory, config)
+    store = make_store(host, directory, config)
     socket_path = plans[0].options.metadata_socket
     assert socket_path is not None
     supervisor = Supervisor(store, socket_path, plans, keys)
