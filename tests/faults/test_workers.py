@@ -1,5 +1,6 @@
 """Several brokers under one supervisor, as real processes: each may die, and so may the supervisor."""
 
+import json
 import os
 import re
 import signal
@@ -70,6 +71,14 @@ def test_every_broker_has_its_own_directory_and_process(odradek_cluster: Cluster
     for node_id, pid in odradek_cluster.pids.items():
         assert is_alive(pid)
         assert f"node.id={node_id}" in (odradek_cluster.data_dir / f"broker-{node_id}" / "meta.properties").read_text()
+
+
+def test_the_data_of_all_brokers_is_verified_together(odradek_cluster: ClusterProcess) -> None:
+    name = create_topic(odradek_cluster.bootstrap, "verified", 3)
+    command = [sys.executable, "-m", "odradek", "--json", "log", "verify", str(odradek_cluster.data_dir)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+    found = [Path(each["partition"]).name for each in json.loads(ended.stdout)["partitions"]]
+    assert {f"{name}-{index}" for index in range(3)} <= set(found)
 
 
 def test_a_killed_broker_comes_back_with_its_data_while_the_others_serve(cluster: ClusterProcess) -> None:
