@@ -1,5 +1,6 @@
 """Several brokers under one supervisor, as real processes: each may die, and so may the supervisor."""
 
+import json
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from odradek.testing import BrokerFailedError, BrokerProcess, ClusterProcess
 from odradek.testing.cluster import consecutive_ports, is_listening
@@ -55,9 +56,10 @@ def test_metadata_lists_the_brokers_with_ids_and_ports_counted_up_and_topics_are
 ) -> None:
     first = int(odradek_cluster.addresses[1].rpartition(":")[2])
     for address in odradek_cluster.addresses.values():
-        listed = AdminClient({"bootstrap.servers": address}).list_topics(timeout=TIMEOUT_S).brokers
+        admin = AdminClient({"bootstrap.servers": address})
+        listed = admin.list_topics(timeout=TIMEOUT_S).brokers
         assert {(each.id, each.port) for each in listed.values()} == {(1, first), (2, first + 1), (3, first + 2)}
-        nodes = AdminClient({"bootstrap.servers": address}).describe_cluster().result(timeout=TIMEOUT_S).nodes
+        nodes = admin.describe_cluster().result(timeout=TIMEOUT_S).nodes
         assert [node.rack for node in nodes] == [socket.gethostname()] * 3
     name = create_topic(odradek_cluster.bootstrap, "spread", 9)
     by_broker = list(leaders(odradek_cluster.bootstrap, name).values())
@@ -69,6 +71,14 @@ def test_every_broker_has_its_own_directory_and_process(odradek_cluster: Cluster
     for node_id, pid in odradek_cluster.pids.items():
         assert is_alive(pid)
         assert f"node.id={node_id}" in (odradek_cluster.data_dir / f"broker-{node_id}" / "meta.properties").read_text()
+
+
+def test_the_data_of_all_brokers_is_verified_together(odradek_cluster: ClusterProcess) -> None:
+    name = create_topic(odradek_cluster.bootstrap, "verified", 3)
+    command = [sys.executable, "-m", "odradek", "--json", "log", "verify", str(odradek_cluster.data_dir)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+    found = [Path(each["partition"]).name for each in json.loads(ended.stdout)["partitions"]]
+    assert {f"{name}-{index}" for index in range(3)} <= set(found)
 
 
 def test_a_killed_broker_comes_back_with_its_data_while_the_others_serve(cluster: ClusterProcess) -> None:
@@ -87,6 +97,18 @@ def test_a_killed_broker_comes_back_with_its_data_while_the_others_serve(cluster
     for broker, more in ((1, "meanwhile"), (2, "after"), (3, "meanwhile")):
         partition = partition_of[broker]
         assert values(cluster.bootstrap, "t", partition) == [f"p{partition}", more]
+
+
+def test_a_partition_with_three_copies_goes_on_without_its_killed_leader(cluster: ClusterProcess) -> None:
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+    wanted = NewTopic("copied", num_partitions=1, replication_factor=3, config={"min.insync.replicas": "2"})
+    admin.create_topics([wanted])["copied"].result(timeout=TIMEOUT_S)
+    assert produce(cluster.bootstrap, "copied", b"before") is None
+    leader = leaders(cluster.bootstrap, "copied")[0]
+    os.kill(cluster.pids[leader], signal.SIGKILL)
+    wait_for("another leader", lambda: leaders(cluster.bootstrap, "copied")[0] not in (-1, leader))
+    assert produce(cluster.bootstrap, "copied", b"after") is None
+    assert values(cluster.bootstrap, "copied") == ["before", "after"]
 
 
 def test_the_lease_of_a_killed_broker_ends_at_once(cluster: ClusterProcess) -> None:
@@ -223,9 +245,8 @@ def grown(tmp_path: Path) -> Iterator[ClusterProcess]:
         yield cluster
 
 
-def test_what_one_broker_had_alone_is_served_by_a_worker(grown: ClusterProcess) -> None:
+def test_what_one_broker_had_alone_is_served_by_several(grown: ClusterProcess) -> None:
     for topic in ("t", "broker"):
-        assert leaders(grown.bootstrap, topic) == {0: 1, 1: 1, 2: 1}
         for partition in range(3):
             assert values(grown.bootstrap, topic, partition) == [f"{topic}-{partition}"]
     create_topic(grown.bootstrap, "new", 3)

@@ -13,16 +13,22 @@ SEGMENT_SUFFIX = ".log"
 
 
 def partitions_in(paths: Sequence[Path]) -> list[Path]:
-    """Partition directories: the given ones, and those inside given data directories. Raises CommandError."""
+    """Partition directories: the given ones, and those inside of given data directories. Raises CommandError."""
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
             raise CommandError(f"{path} is not a directory: name a partition's or a data directory")
-        inside = [path] if _has_segments(path) else sorted(child for child in path.iterdir() if _has_segments(child))
+        inside = [path] if _has_segments(path) else _partitions_inside(path)
         if not inside:
             raise CommandError(f"{path} holds no segment files")
         found += inside
     return list(dict.fromkeys(found))
+
+
+def _partitions_inside(path: Path) -> list[Path]:
+    """Of the broker whose data directory it is, or of all workers that have theirs in it."""
+    workers = [properties.parent for properties in path.glob("broker-*/meta.properties")]
+    return sorted(child for each in (path, *workers) for child in each.iterdir() if _has_segments(child))
 
 
 def segments_of(partition: Path) -> list[Path]:

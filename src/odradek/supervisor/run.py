@@ -1,6 +1,7 @@
 """`odradek start --workers N`: the process around the supervisor. Directories, signals, exit code."""
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -92,6 +93,8 @@ def check_free(plan: WorkerPlan) -> None:
         try:
             _try_to_bind(host.strip("[]"), port)
         except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                continue  # The broker itself will say so.
             raise StartError(
                 f"broker {plan.node_id} cannot listen on {host}:{port}: {error.strerror or error}. Another broker may "
                 "be running there; choose another first address with --listen HOST:PORT (or --metrics)"

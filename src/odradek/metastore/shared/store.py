@@ -40,7 +40,6 @@ from odradek.metastore.store import (
     KeepaliveAck,
     Lease,
     LeaseId,
-    LimitExceeded,
     NotApplied,
     Operation,
     OutcomeUnknown,
@@ -175,7 +174,7 @@ class SocketStore:
         link = await self._free_link(deadline)
         try:
             answer = link.ask(make())
-        except LimitExceeded:
+        except BaseException:
             self._slots.release()
             raise
         answer.add_done_callback(lambda _: self._slots.release())
