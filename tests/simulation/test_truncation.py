@@ -40,7 +40,7 @@ class Disk:
             await process.loop.create_future()
 
         self.machine.start(main)
-        self.world.schedule.run_until(lambda: found or self.world.has_failed, 500_000)
+        self.world.schedule.run_until(lambda: bool(found) or self.world.has_failed, 500_000)
         self.world.check()
         self.machine.crash("power" if ends == "power" else "process")
         return found[0]
