@@ -10,8 +10,8 @@ import pytest
 from odradek.testing import BrokerProcess
 from tests.support import not_run
 
-hypothesis.settings.register_profile("fixed", derandomize=True)
-hypothesis.settings.register_profile("random", print_blob=True)
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("random", print_blob=True, deadline=None)
 hypothesis.settings.load_profile("random" if os.environ.get("ODRADEK_RANDOM") else "fixed")
 """A run of the tests draws the same examples each time; the soak draws new ones."""
 

@@ -18,10 +18,10 @@ def test_lists_the_brokers(kafka: Kafka) -> None:
     kafka.run("kafka-cluster", "list-endpoints", "--include-fenced-brokers")
 
 
-@pytest.mark.not_supported("a broker cannot be unregistered yet (UnregisterBroker)")
-def test_unregisters_a_broker(kafka: Kafka) -> None:
-    refused = kafka.run("kafka-cluster", "unregister", "--id", 99)
-    assert "does not support" in refused.text or "not supported" in refused.text
+@pytest.mark.answers_as_kafka("BrokerIdNotRegisteredException")
+def test_unregisters_no_broker_that_is_not_there(kafka: Kafka) -> None:
+    refused = kafka.run("kafka-cluster", "unregister", "--id", 99, code=1)
+    assert "Broker ID 99 is not currently registered" in refused.text
 
 
 def test_lists_the_versions_of_every_api(kafka: Kafka) -> None:

@@ -1,6 +1,5 @@
 """Tools for what Odradek does not have yet: told so by their own client, before anything is done."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,27 +32,6 @@ def test_describes_producers_of_a_partition_and_finds_no_hanging_transaction(kaf
 def test_describes_the_quorum(kafka: Kafka) -> None:
     for view in ("--status", "--replication"):
         assert "DESCRIBE_QUORUM" in kafka.run("kafka-metadata-quorum", "describe", view, code=1).text
-
-
-@pytest.mark.not_supported(
-    "one broker has nothing to reassign (ListPartitionReassignments, AlterPartitionReassignments)"
-)
-def test_reassigns_partitions(kafka: Kafka, new_topic: NewTopic, tmp_path: Path) -> None:
-    assert "LIST_PARTITION_REASSIGNMENTS" in kafka.run("kafka-reassign-partitions", "--list", code=1).text
-    file = tmp_path / "plan.json"
-    partition = {"topic": new_topic(), "partition": 0, "replicas": [1]}
-    file.write_text(json.dumps({"version": 1, "partitions": [partition]}))
-    refused = kafka.run("kafka-reassign-partitions", "--execute", "--reassignment-json-file", file, code=1)
-    assert "PARTITION_REASSIGNMENTS" in refused.text
-
-
-def test_proposes_a_reassignment(kafka: Kafka, new_topic: NewTopic, tmp_path: Path) -> None:
-    file = tmp_path / "topics.json"
-    file.write_text(json.dumps({"version": 1, "topics": [{"topic": new_topic()}]}))
-    out = kafka.run(
-        "kafka-reassign-partitions", "--generate", "--topics-to-move-json-file", file, "--broker-list", "1"
-    ).out
-    assert "Proposed partition reassignment configuration" in out
 
 
 @pytest.mark.not_supported("there are no ACLs yet (DescribeAcls, CreateAcls, DeleteAcls)")

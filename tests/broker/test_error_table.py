@@ -76,6 +76,10 @@ def grown(name: str, count: int, assignments: list[list[int]] | None = None) -> 
     return {"topics": [{"name": name, "count": count, "assignments": given}]}
 
 
+def reassigned(topic: str, replicas: list[int] | None, partition: int = 0) -> dict[str, Any]:
+    return {"topics": [{"name": topic, "partitions": [{"partition_index": partition, "replicas": replicas}]}]}
+
+
 def described(kind: int, name: str) -> dict[str, Any]:
     return {"resources": [{"resource_type": kind, "resource_name": name, "configuration_keys": ["retention.ms"]}]}
 
@@ -310,6 +314,16 @@ TABLE = [
     Row("preferred leader that leads already", "elect_leaders", 2, {"election_type": 0, "topic_partitions": [{"topic": "there", "partitions": [0]}]}, E.election_not_needed, "Leader election not needed for topic partition."),
     Row("unclean election where there is a leader", "elect_leaders", 1, {"election_type": 1, "topic_partitions": [{"topic": "there", "partitions": [0]}]}, E.election_not_needed, "Leader election not needed for topic partition."),
     Row("unknown type of election", "elect_leaders", 2, {"election_type": 5, "topic_partitions": [{"topic": "there", "partitions": [0]}]}, E.invalid_request),
+    # AlterPartitionReassignments
+    Row("unknown topic", "alter_partition_reassignments", 1, reassigned("nope", [1]), E.unknown_topic_or_partition, "Unable to find a topic named nope."),
+    Row("partition beyond the last", "alter_partition_reassignments", 0, reassigned("there", [1], 9), E.unknown_topic_or_partition, "Unable to find partition there:9."),
+    Row("nothing to cancel", "alter_partition_reassignments", 1, reassigned("there", None), E.no_reassignment_in_progress, "No partition reassignment is in progress."),
+    Row("unknown broker", "alter_partition_reassignments", 1, reassigned("there", [1, 99]), E.invalid_replica_assignment, "The manual partition assignment includes broker 99, but no such broker is registered."),
+    Row("negative broker", "alter_partition_reassignments", 1, reassigned("there", [-1]), E.invalid_replica_assignment, "The manual partition assignment includes broker -1, but no such broker is registered."),
+    Row("the same broker twice", "alter_partition_reassignments", 1, reassigned("there", [1, 1]), E.invalid_replica_assignment, "The manual partition assignment includes the broker 1 more than once."),
+    Row("nobody", "alter_partition_reassignments", 1, reassigned("there", []), E.invalid_replica_assignment, "The manual partition assignment includes an empty replica list."),
+    # UnregisterBroker
+    Row("unknown broker", "unregister_broker", 0, {"broker_id": 99}, E.broker_id_not_registered, "Broker ID 99 is not currently registered"),
     # ListConfigResources
     Row("type that does not exist", "list_config_resources", 1, {"resource_types": [99]}, E.unsupported_version),
     # FindCoordinator

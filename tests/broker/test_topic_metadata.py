@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 from kio.schema.errors import ErrorCode
 
-from odradek.broker.topic_metadata import TopicMetadata, controller_id, reachable_brokers
+from odradek.broker.topic_metadata import TopicMetadata, controller_id, describe_partition, reachable_brokers
 from odradek.cluster.image import BrokerImage, ClusterImage, PartitionImage, TopicImage
 from odradek.cluster.records import Endpoint
-from odradek.wire.metadata_codec import NO_OPERATIONS
+from odradek.wire.metadata_codec import NO_OPERATIONS, described_topic, described_topics_response
 from tests.wire.test_metadata_codec import read
 
 INSIDE = "PLAINTEXT"
@@ -132,3 +132,25 @@ def test_topics_that_come_and_go_do_not_pile_up() -> None:
         holder.image = replace(holder.image, topics={"t": each}, topics_by_id={each.topic_id: each})
         holder.leaders()
     assert sum(len(kept) for kept in holder.metadata._topics.values()) <= 4
+
+
+def test_who_led_a_partition_without_leader_is_its_last_known_eligible_replica() -> None:
+    registered = [broker(1, fenced=True), broker(2, fenced=True), broker(3)]
+    orphan = PartitionImage((3, 2, 1), (3,), (1,), -1, -1, 4, (), (), (1,), (1,), 2, 2, 1)
+    image = cluster(registered, topic("t", orphan), controller=3)
+    topics = [described_topic(0, "t", UUID(int=1), False, [describe_partition(image, 0, orphan, INSIDE)], -1)]
+    response = read("describe_topic_partitions", 0, described_topics_response(topics, None))
+    (described,) = response.topics[0].partitions
+    assert (described.leader_id, described.replica_nodes, described.isr_nodes) == (-1, (3, 2, 1), ())
+    assert (described.eligible_leader_replicas, described.last_known_elr) == ((1,), (2,))
+    assert described.offline_replicas == (2, 1)
+    led = partition(leader=3, replicas=(3, 2), isr=(3,))
+    topics = [described_topic(0, "t", UUID(int=1), False, [describe_partition(image, 0, led, INSIDE)], -1)]
+    (described,) = read("describe_topic_partitions", 0, described_topics_response(topics, None)).topics[0].partitions
+    assert described.last_known_elr == ()
+
+
+def test_replicas_on_the_move_are_replicas() -> None:
+    moving = PartitionImage((2, 1), (2,), (1,), 1, 1, 4, (1,), (1,), (), (), 1, 1, 1)
+    (described,) = told(cluster([broker(1), broker(2)], topic("t", moving))).topics[0].partitions
+    assert (described.replica_nodes, described.isr_nodes, described.offline_replicas) == ((2, 1), (1,), ())

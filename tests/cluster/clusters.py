@@ -11,6 +11,7 @@ from odradek.cluster.records import Endpoint
 from odradek.config import BrokerConfig
 from odradek.host import Host, SystemClock
 from odradek.host.posix import PosixFiles
+from odradek.log.life import NO_PROOF, Proof
 from odradek.metastore.memory import MemoryServer, MemoryStore
 from odradek.metastore.store import MetadataStore
 
@@ -44,9 +45,9 @@ def new_cluster(
     )
 
 
-async def start(server: MemoryServer, broker_id: int = 0, *, proven_epoch: int = -1, **options: object) -> Cluster:
+async def start(server: MemoryServer, broker_id: int = 0, *, proof: Proof = NO_PROOF, **options: object) -> Cluster:
     cluster = new_cluster(MemoryStore(server), broker_id, **options)  # type: ignore[arg-type]
-    await cluster.start(proven_epoch=proven_epoch)
+    await cluster.start(proof=proof)
     return cluster
 
 

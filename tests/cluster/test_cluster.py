@@ -12,6 +12,7 @@ from odradek.cluster.keys import Keys
 from odradek.cluster.producer_ids import BLOCK_SIZE
 from odradek.cluster.records import MetaRecord
 from odradek.cluster.results import ClusterStartError, ConfigChange, ConfigOp, ElectionType, NewPartitions, NewTopic
+from odradek.log.life import Proof
 from odradek.metastore.memory import MemoryServer, MemoryStore
 from odradek.metastore.sqlite import SqliteStore
 from odradek.metastore.store import Put, StoreRegressed
@@ -217,7 +218,7 @@ def test_a_restart_with_proof_keeps_the_isr_under_a_new_leader_epoch() -> None:
         await cluster.create_topics([NewTopic("a", 2, 1)])
         epoch = cluster.broker_epoch
         await kill(cluster)
-        cluster = await start(server, proven_epoch=epoch)
+        cluster = await start(server, proof=Proof(epoch))
         assert cluster.broker_epoch > epoch
         for part in cluster.image.topics["a"].partitions:
             assert part.is_led_by(0, cluster.broker_epoch)

@@ -104,6 +104,22 @@ def test_what_is_refused_is_refused_in_the_words_of_kafka(
     play(scenario)
 
 
+def test_brokers_to_be_drained_are_set_for_the_whole_cluster_alone() -> None:
+    async def scenario() -> None:
+        cluster = await cluster_with_topic()
+        key = "odradek.draining.brokers"
+        one = await cluster.alter_configs("broker", "0", [ConfigChange(key, SET, "0")])
+        assert one.message == f"Cannot update these configs for one broker, only at default cluster level: [{key}]"
+        bad = await cluster.alter_configs("broker", "", [ConfigChange(key, SET, "0,x")])
+        assert bad.message == f"Invalid value x for configuration {key}: must be a broker id, a number from 0 on"
+        assert (await cluster.alter_configs("broker", "", [ConfigChange(key, APPEND, "3")])).error is ErrorCode.none
+        assert (await cluster.alter_configs("broker", "", [ConfigChange(key, APPEND, "1")])).error is ErrorCode.none
+        assert cluster.image.draining_brokers() == {1, 3}
+        await cluster.stop()
+
+    play(scenario)
+
+
 def test_a_key_given_twice_is_refused() -> None:
     async def scenario() -> None:
         cluster = await cluster_with_topic()

@@ -32,6 +32,15 @@ def test_a_fenced_broker_is_used_only_when_needed_and_never_leads() -> None:
         assert replicas[-1] == 1
 
 
+def test_a_broker_that_is_drained_is_used_only_when_needed_before_fenced_ones() -> None:
+    registered = [broker(0), broker(1), broker(2), broker(3, fenced=True)]
+    for replicas in place(registered, 0, 9, 2, start=0, avoided={1}):
+        assert 1 not in replicas
+    for replicas in place(registered, 0, 9, 4, start=0, avoided={1}):
+        assert replicas[-2:] == (1, 3)
+    assert place(registered[1:2], 0, 2, 1, start=0, avoided={1}) == [(1,), (1,)]
+
+
 def test_too_few_brokers_are_named() -> None:
     with pytest.raises(PlacementError, match="because only 2 broker"):
         place([broker(0), broker(1)], 0, 1, 3, start=0)

@@ -11,6 +11,7 @@ from kio.schema.errors import ErrorCode
 from odradek.cluster.cluster import Cluster
 from odradek.cluster.image import ClusterImage
 from odradek.cluster.results import NewPartitions, NewTopic
+from odradek.log.life import Proof
 from odradek.metastore.limits import Limits
 from odradek.metastore.memory import Fault, Faults, MemoryServer, MemoryStore
 from odradek.metastore.sqlite import SqliteStore
@@ -61,7 +62,7 @@ def test_a_full_metadata_store_is_said_at_once_and_nothing_is_changed() -> None:
     async def scenario() -> None:
         store = FullStore(MemoryServer())
         cluster = new_cluster(store)
-        await cluster.start(proven_epoch=-1)
+        await cluster.start()
         await cluster.create_topics([NewTopic("there", 1, 1)])
         store.is_full = True
         (created,) = await cluster.create_topics([NewTopic("new", 1, 1)])
@@ -470,7 +471,7 @@ def test_ten_thousand_partitions_fit_into_sqlite_and_come_back(tmp_path: object)
         epoch = cluster.broker_epoch
         await cluster.stop()
         cluster = new_cluster(SqliteStore(f"{tmp_path}/metadata.db"))
-        await cluster.start(proven_epoch=epoch)
+        await cluster.start(proof=Proof(epoch))
         partitions = cluster.image.topics["large"].partitions
         assert len(partitions) == 10_000
         assert {part.leader_epoch for part in partitions} == {1}

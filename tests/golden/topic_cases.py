@@ -225,6 +225,50 @@ def elected_leaders(place: Place) -> Values:
     return {"throttle_time": NO_TIME, "error_code": ErrorCode.none, "replica_election_results": topics}
 
 
+# AlterPartitionReassignments, ListPartitionReassignments, UnregisterBroker
+
+
+def alter_reassignments(place: Place) -> Values:
+    partitions = [{"partition_index": 0, "replicas": [1]}, {"partition_index": 1, "replicas": None}]
+    topics = [{"name": place.name, "partitions": partitions}]
+    return {"timeout": TIMEOUT, "allow_replication_factor_change": False, "topics": topics}
+
+
+def altered_reassignments(place: Place) -> Values:
+    begun = {"partition_index": 0, "error_code": ErrorCode.none, "error_message": None}
+    cancelled = {
+        "partition_index": 1, "error_code": ErrorCode.no_reassignment_in_progress,
+        "error_message": "No partition reassignment is in progress.",
+    }  # fmt: skip
+    return {
+        "throttle_time": NO_TIME, "allow_replication_factor_change": False, "error_code": ErrorCode.none,
+        "error_message": None, "responses": [{"name": place.name, "partitions": [begun, cancelled]}],
+    }  # fmt: skip
+
+
+def list_reassignments(place: Place) -> Values:
+    return {"timeout": TIMEOUT, "topics": [{"name": place.name, "partition_indexes": [0, 1]}]}
+
+
+def list_all_reassignments(_: Place) -> Values:
+    return {"timeout": TIMEOUT, "topics": None}
+
+
+def listed_reassignments(_: Place) -> Values:
+    return {"throttle_time": NO_TIME, "error_code": ErrorCode.none, "error_message": None, "topics": []}
+
+
+def unregister_broker(_: Place) -> Values:
+    return {"broker_id": 4711}
+
+
+def unregistered_broker(_: Place) -> Values:
+    return {
+        "throttle_time": NO_TIME, "error_code": ErrorCode.broker_id_not_registered,
+        "error_message": "Broker ID 4711 is not currently registered",
+    }  # fmt: skip
+
+
 def describe_log_dirs(place: Place) -> Values:
     return {"topics": [{"topic": place.name, "partitions": [0, 1]}]}
 
@@ -256,5 +300,9 @@ TOPIC_CASES = [
     Case("delete_topics", delete_topics, deleted_topics, two_partitions, topic_is_gone),
     Case("delete_topics", delete_topics_by_id, deleted_topics, two_partitions, topic_is_gone, "by-id", 6),
     Case("elect_leaders", elect_leaders, elected_leaders, two_partitions),
+    Case("alter_partition_reassignments", alter_reassignments, altered_reassignments, two_partitions),
+    Case("list_partition_reassignments", list_reassignments, listed_reassignments, two_partitions),
+    Case("list_partition_reassignments", list_all_reassignments, listed_reassignments, variant="all"),
+    Case("unregister_broker", unregister_broker, unregistered_broker),
     Case("describe_log_dirs", describe_log_dirs, described_log_dirs, two_partitions),
 ]

@@ -652,3 +652,14 @@ def test_a_topic_that_cannot_be_made_now_is_tried_again_at_the_next_request() ->
         assert await world.groups.topic.ensure()
 
     GroupWorld().run(scenario)
+
+
+def test_a_coordinator_that_may_have_been_replaced_sends_its_clients_to_look_for_another() -> None:
+    async def scenario(world: GroupWorld) -> None:
+        assert await commit(world) is ErrorCode.none
+        world.partition.is_doubtful = True
+        assert await commit(world, 6) is ErrorCode.not_coordinator
+        world.partition.is_doubtful = False
+        assert await fetched(world) == {"t": {0: 5}}
+
+    GroupWorld().run(scenario)

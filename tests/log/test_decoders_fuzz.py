@@ -97,7 +97,7 @@ def test_a_directory_with_any_marks_is_understood_or_refused(name: str, content:
         except PropertiesError:
             assert name == META_PROPERTIES
         else:
-            assert isinstance(directory.predecessor_epoch, int)
+            assert isinstance(directory.proof.epoch, int)
             assert directory.clean == (name == CLEAN_STOP)
 
 

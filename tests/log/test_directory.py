@@ -155,7 +155,7 @@ def test_after_a_clean_stop_nothing_needs_to_be_scanned_and_the_epoch_is_known(t
     marker = '{"version":0,"brokerEpoch":42,"odradekInventory":"0a1b2c3d"}'
     assert (tmp_path / ".kafka_cleanshutdown").read_text() == marker
     successor = restarted(directory)
-    assert (successor.clean, successor.predecessor_epoch, successor.inventory) == (True, 42, "0a1b2c3d")
+    assert (successor.clean, successor.proof.epoch, successor.inventory) == (True, 42, "0a1b2c3d")
     successor.close()
 
 
@@ -166,7 +166,7 @@ def test_a_marker_of_kafka_or_of_nobody_names_no_inventory(tmp_path: Path, marke
     directory = directory_in(tmp_path)
     (tmp_path / ".kafka_cleanshutdown").write_bytes(marker)
     successor = restarted(directory)
-    assert (successor.clean, successor.predecessor_epoch, successor.inventory) == (True, epoch, "")
+    assert (successor.clean, successor.proof.epoch, successor.inventory) == (True, epoch, "")
     successor.close()
 
 
@@ -177,7 +177,7 @@ def test_a_stop_is_unclean_from_the_moment_writing_begins(tmp_path: Path) -> Non
     successor = restarted(directory)
     successor.begin_writing("boot-1")
     last = restarted(successor)
-    assert (last.clean, last.predecessor_epoch, last.same_boot) == (False, -1, True)
+    assert (last.clean, last.proof.epoch, last.same_boot) == (False, -1, True)
     last.close()
 
 

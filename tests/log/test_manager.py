@@ -33,7 +33,7 @@ def test_logs_survive_a_clean_stop_and_nothing_is_scanned_after_it(tmp_path: Pat
         files = FaultyFiles()
         manager = await opened(tmp_path, files=files)
         assert [log.log_end_offset for log in manager.logs.values()] == [2, 2, 2]
-        assert manager.predecessor_epoch() == 9
+        assert manager.proof().epoch == 9
         segments_read = [log for log in manager.logs.values() if log.active.handle is not None]
         assert segments_read == []
         await crash(manager)

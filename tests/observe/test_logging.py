@@ -38,3 +38,9 @@ def test_json_is_one_object_on_one_line() -> None:
 
 def test_json_without_an_exception_has_none() -> None:
     assert "exception" not in json.loads(JsonFormatter().format(record("fine")))
+
+
+def test_one_of_several_brokers_says_which_it_is() -> None:
+    assert TextFormatter(2).format(record("x")) == "2001-09-09T01:46:40.500Z WARNING broker-2 odradek.log: x"
+    assert json.loads(JsonFormatter(2).format(record("x")))["broker"] == 2
+    assert "broker" not in json.loads(JsonFormatter().format(record("x")))

@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,12 @@ class Poll:
         self.high_watermarks.append(partition.high_watermark)
 
 
-async def leader(manager: LogManager, config: Any = None, **image: Any) -> Partition:
+async def leader(
+    manager: LogManager, config: Any = None, is_doubtful: Callable[[], bool] = lambda: False, **image: Any
+) -> Partition:
     """The only partition of a topic, led here."""
     (log,) = await create(manager, keys("flights", 1), config)
-    partition = Partition(log, manager, lambda _: None)
+    partition = Partition(log, manager, lambda _: None, is_doubtful=is_doubtful)
     manager.attach(log, partition)
     assert partition.lead(partition_image(5, **image))
     return partition
@@ -510,6 +512,37 @@ def test_an_idle_partition_is_small(tmp_path: Path) -> None:
         assert partition._commits is None
         assert partition._fetches is None
         assert partition._writer is None
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_a_leader_that_may_have_been_replaced_promises_nothing_alone(tmp_path: Path) -> None:
+    """With others in sync they decide: they do not follow a leader that was replaced."""
+
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        doubts = [True]
+        partition = await leader(manager, is_doubtful=lambda: doubts[0], replicas=(1, 2), isr=(1, 2))
+        for acks in (0, 1):
+            assert append(partition, required_acks=acks).error is ErrorCode.not_leader_or_follower
+        assert append(partition, required_acks=-1).error is ErrorCode.none
+        partition.configure(partition_image(5, replicas=(1, 2), isr=(1,), mod_revision=9))
+        assert append(partition, required_acks=-1).error is ErrorCode.not_leader_or_follower
+        assert partition.may_be_replaced()
+        doubts[0] = False
+        assert append(partition, required_acks=1).error is ErrorCode.none
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_a_leader_without_other_replicas_has_nobody_to_be_replaced_by(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager, is_doubtful=lambda: True)
+        assert append(partition, required_acks=1).error is ErrorCode.none
+        assert not partition.may_be_replaced()
         await manager.stop()
 
     run(scenario())

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from tests.support.logs import append, batch, topic_config
 
 EMPTY = ClusterImage()
 FLIGHTS_TOPIC = topic_image("flights", FLIGHTS, partition_image(0), partition_image(0))
+MOVED_AWAY = partition_image(1, leader=2, replicas=(2,), isr=(2,))
 
 
 def names_in(path: Path, prefix: str) -> list[str]:
@@ -229,6 +231,117 @@ def test_partitions_are_added_to_a_topic(tmp_path: Path) -> None:
         await replicas.show(topic_image("flights", FLIGHTS, *FLIGHTS_TOPIC.partitions, partition_image(0)))
         assert replicas.led(index=2).index == 2
         assert replicas.led() is before
+        await replicas.logs.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_is_moved_elsewhere_is_served_no_more_and_its_log_deleted(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        replicas = Replicas(await opened(tmp_path))
+        await replicas.show(FLIGHTS_TOPIC)
+        partition = replicas.led()
+        partition.append(batch(b"moved"))
+        await replicas.show(topic_image("flights", FLIGHTS, MOVED_AWAY, partition_image(0)))
+        assert partition.error is replicas.manager.partition("flights", 0) is ErrorCode.not_leader_or_follower
+        assert list(replicas.logs.logs) == [(FLIGHTS, 1)]
+        assert names_in(tmp_path, "flights-1") == ["flights-1"]
+        assert all(name.endswith("-delete") for name in names_in(tmp_path, "flights-0"))
+        await replicas.logs.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_comes_back_begins_anew(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        replicas = Replicas(await opened(tmp_path))
+        await replicas.show(FLIGHTS_TOPIC)
+        replicas.led().append(batch(b"old"))
+        await replicas.show(topic_image("flights", FLIGHTS, MOVED_AWAY, partition_image(0)))
+        await replicas.show(topic_image("flights", FLIGHTS, partition_image(2), partition_image(0)))
+        assert (replicas.led().leader_epoch, replicas.led().log.log_end_offset) == (2, 0)
+        await replicas.logs.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_comes_back_before_its_log_was_deleted_goes_on_with_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        replicas = Replicas(await opened(tmp_path))
+        await replicas.show(FLIGHTS_TOPIC)
+        replicas.led().append(batch(b"kept"))
+        away, back = (image_of(2 + step, topic_image("flights", FLIGHTS, each, partition_image(0)))
+                      for step, each in enumerate((MOVED_AWAY, partition_image(2))))  # fmt: skip
+        replicas.manager.apply(delta(replicas.image, away))
+        replicas.manager.apply(delta(away, back))
+        await replicas.manager.settled()
+        assert (replicas.led().leader_epoch, replicas.led().log.log_end_offset) == (2, 1)
+        await replicas.logs.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_moved_while_its_broker_was_down_is_deleted_at_the_start(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        replicas = Replicas(await opened(tmp_path))
+        await replicas.show(FLIGHTS_TOPIC)
+        replicas.led().append(batch(b"moved"))
+        await crash(replicas.logs)
+        replicas = Replicas(await opened(tmp_path))
+        await replicas.show(topic_image("flights", FLIGHTS, MOVED_AWAY, partition_image(1)))
+        assert list(replicas.logs.logs) == [(FLIGHTS, 1)]
+        assert [name for name in names_in(tmp_path, "flights-0") if not name.endswith("-delete")] == []
+        await replicas.logs.stop()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("restored", "leader_epoch"), [(0, 3), (7, 4)])
+def test_a_log_that_is_newer_than_the_metadata_is_kept_aside(tmp_path: Path, restored: int, leader_epoch: int) -> None:
+    """After metadata was put back from a backup, the replicas it knows may have been deleted long ago."""
+
+    async def scenario() -> None:
+        replicas = Replicas(await opened(tmp_path))
+        await replicas.show(topic_image("flights", FLIGHTS, partition_image(3)))
+        replicas.led().append(batch(b"only here"))
+        await replicas.logs.stop()
+        replicas = Replicas(await opened(tmp_path))
+        elsewhere = partition_image(leader_epoch, leader=2, replicas=(2,), isr=(2,))
+        image = replace(image_of(1, topic_image("flights", FLIGHTS, elsewhere)), restored=restored)
+        replicas.manager.apply(delta(EMPTY, image))
+        await replicas.manager.settled()
+        (kept,) = names_in(tmp_path, "flights-0")
+        assert kept.endswith("-stray")
+        await replicas.logs.stop()
+
+    asyncio.run(scenario())
+
+
+def test_the_deletion_of_a_moved_replica_that_a_full_disk_refused_is_tried_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        files = FaultyFiles()
+        replicas = Replicas(await opened(tmp_path, files=files))
+        await replicas.show(FLIGHTS_TOPIC)
+        files.fail("rename", errno.ENOSPC)
+        await replicas.show(topic_image("flights", FLIGHTS, MOVED_AWAY, partition_image(0)))
+        assert names_in(tmp_path, "flights-0") == ["flights-0"]
+        await replicas.show(topic_image("flights", FLIGHTS, partition_image(2), partition_image(0)))
+        assert replicas.manager.partition("flights", 0) is ErrorCode.not_leader_or_follower
+        replicas.logs.upkeep.check_space_now()
+        await until(lambda: isinstance(replicas.manager.partition("flights", 0), Partition))
+        assert replicas.led().log.log_end_offset == 0
+        await replicas.logs.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_is_new_here_is_made_although_another_directory_has_failed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        replicas = Replicas(await opened(tmp_path / "a", tmp_path / "b", files=FaultyFiles()))
+        await replicas.show(topic_image("flights", FLIGHTS, MOVED_AWAY))
+        replicas.logs.fail_directory(str(tmp_path / "a"), "injected")
+        await replicas.show(topic_image("flights", FLIGHTS, partition_image(2)))
+        assert replicas.led().log.directory.startswith(str(tmp_path / "b"))
         await replicas.logs.stop()
 
     asyncio.run(scenario())

@@ -44,6 +44,7 @@ class MemoryPartition:
         self.batches: list[bytes] = []
         self.log = SimpleNamespace(config=SimpleNamespace(max_message_bytes=1 << 20), log_end_offset=0)
         self.holds_commits = False
+        self.is_doubtful = False
         self.holds_appends = False
         self.append_fails: Exception | ErrorCode | None = None
         self._appends: list[tuple[bytes, asyncio.Future[AppendResult]]] = []
@@ -68,6 +69,9 @@ class MemoryPartition:
         base_offset = self.log.log_end_offset
         self.log.log_end_offset += len(decode_batch(records))
         return AppendResult(ErrorCode.none, base_offset, self.log.log_end_offset - 1, -1, 0)
+
+    def may_be_replaced(self) -> bool:
+        return self.is_doubtful
 
     def commit(self, last_offset: int) -> "asyncio.Future[None] | None":
         assert last_offset < self.log.log_end_offset
@@ -187,6 +191,9 @@ class LoopClock:
         return WALL_MS + int(self._loop.time() * 1000)
 
     def stopwatch_s(self) -> float:
+        return self._loop.time()
+
+    def uptime_s(self) -> float:
         return self._loop.time()
 
 

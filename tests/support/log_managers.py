@@ -31,6 +31,9 @@ class FixedClock:
     def stopwatch_s(self) -> float:
         return 0.0
 
+    def uptime_s(self) -> float:
+        return 0.0
+
 
 def host_of(
     files: FileSystem | None = None,

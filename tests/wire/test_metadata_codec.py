@@ -93,7 +93,7 @@ def test_a_topic_asked_for_by_an_unknown_id_has_no_name() -> None:
 
 @pytest.mark.parametrize("cursor", [None, ("orders", 3)])
 def test_described_topics_read_back_with_their_cursor(cursor: tuple[str, int] | None) -> None:
-    partition = described_partition(2, 1, 5, (1, 2, 3), (1, 2), (3,), (2,))
+    partition = described_partition(2, 1, 5, (1, 2, 3), (1, 2), (3,), (4,), (2,))
     topic = described_topic(0, "orders", TOPIC_ID, False, (partition,), 3576)
     response = read("describe_topic_partitions", 0, described_topics_response((topic,), cursor))
 
@@ -104,7 +104,7 @@ def test_described_topics_read_back_with_their_cursor(cursor: tuple[str, int] | 
     assert (described.replica_nodes, described.isr_nodes) == ((1, 2, 3), (1, 2))
     assert (described.eligible_leader_replicas, described.last_known_elr, described.offline_replicas) == (
         (3,),
-        (),
+        (4,),
         (2,),
     )
     found = response.next_cursor

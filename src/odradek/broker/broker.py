@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from odradek.broker.connections import Connections
 from odradek.broker.fetch_sessions import FetchSessions
 from odradek.broker.listener import BoundListener, listen
+from odradek.broker.load_report import LoadReport
 from odradek.broker.router import Router
 from odradek.broker.topic_metadata import TopicMetadata
 from odradek.cluster.cluster import Cluster
@@ -91,6 +92,8 @@ class Broker:
             host.descriptors_max - self.logs.descriptors.most - OTHER_DESCRIPTORS,
         )
         self.listeners: list[BoundListener] = []
+        self._load_report = LoadReport(self)
+        self._load_reports: asyncio.Task[None] | None = None
 
     @property
     def config(self) -> BrokerConfig:
@@ -127,6 +130,7 @@ class Broker:
             lambda: self.cluster.broker_epoch,
             lambda: self.config,
             self.cluster.confirm_deleted,
+            self.cluster.is_doubtful,
         )
         self.isr_changes = IsrChanges(self.loop, self.cluster, lambda: self.config, self.replicas.partitions)
         self.replicas.on_isr_wanted = self.isr_changes.look_at
@@ -140,9 +144,9 @@ class Broker:
         )
         cluster_id = self.logs.cluster_id(self.node_id)
         await self.cluster.start(
-            proven_epoch=self.logs.predecessor_epoch(),
+            proof=self.logs.proof(),
             cluster_id=cluster_id,
-            before_joining=lambda found_id: self.logs.identify(found_id, self.node_id),
+            before_joining=self._before_joining,
         )
         self._is_started = True
         await self.logs.load(self.cluster.image.cluster_id, self.node_id)
@@ -155,13 +159,19 @@ class Broker:
         for bound in self.listeners:
             await bound.serve()
         self.is_serving = True
+        self._load_reports = self.loop.create_task(self._load_report.run(), name="load report")
         self.router.preload()
 
     async def stop(self) -> None:
         """Stop serving, tell whoever waits, make everything durable, leave the cluster."""
         self.is_serving = False
+        if self._is_started:
+            await self.cluster.hand_over()
         for bound in self.listeners:
             bound.close()
+        if self._load_reports is not None:
+            self._load_reports.cancel()
+            await asyncio.wait([self._load_reports])
         if self._is_started:
             await self.groups.stop()
             await self.isr_changes.stop()
@@ -187,6 +197,11 @@ class Broker:
             directory_id=str(self.logs.directory_id),
         )
 
+    def _before_joining(self, cluster_id: str) -> None:
+        """The data directories know whose they are, and which process this is, before the cluster hears of it."""
+        self.logs.identify(cluster_id, self.node_id)
+        self.logs.begin_life(self.cluster.incarnation)
+
     def _directory_failed(self, path: str) -> None:
         """One failed log directory takes its partitions offline; without any, there is nothing left to serve."""
         if not self._is_started or self.failed.done():
@@ -197,6 +212,7 @@ class Broker:
 
     def _on_metadata(self, delta: ImageDelta) -> None:
         self.replicas.apply(delta)
+        self._load_report.on_delta(delta)
 
     async def _bind(self, listeners: Sequence[Listener]) -> list[BoundListener]:
         backlog = self._start_config.get("socket.listen.backlog.size")

@@ -29,6 +29,7 @@ def registry_of(broker: Broker) -> Registry:
     _register_protection(registry, broker)
     _register_topics(registry, broker)
     _register_replication(registry, broker)
+    _register_cluster(registry, broker)
     _register_storage(registry, broker)
     _register_cleaner(registry, broker)
     register_process_metrics(registry, broker.host.clock.time_ms() / 1000)
@@ -121,6 +122,30 @@ def _register_replication(registry: Registry, broker: Broker) -> None:
         "Followed partitions left out: failed until their leader changes, waiting after an error, or throttled.",
         ("why",),
         lambda: [(("failed",), fetchers.failed), (("error",), fetchers.waiting), (("throttled",), fetchers.throttled)],
+    )
+
+
+def _register_cluster(registry: Registry, broker: Broker) -> None:
+    """What every broker knows of the whole cluster, but for the controller's own plans."""
+    cluster = broker.cluster
+    registry.read_gauge("odradek_controller", "1 on the controller.", lambda: float(cluster.is_controller))
+    registry.read_gauges(
+        "odradek_brokers",
+        "Registered brokers, by state.",
+        ("state",),
+        lambda: [
+            (("up",), float(sum(not each.fenced for each in cluster.image.brokers.values()))),
+            (("down",), float(sum(each.fenced for each in cluster.image.brokers.values()))),
+            (("draining",), float(len(cluster.image.draining_brokers() & cluster.image.brokers.keys()))),
+        ],
+    )
+    registry.read_gauge(
+        "odradek_reassigning_partitions", "Partitions on the move.", lambda: len(cluster.image.reassigning)
+    )
+    registry.read_gauge(
+        "odradek_planned_moves",
+        "Partitions that the controller will move when others have arrived.",
+        lambda: cluster.planned_moves,
     )
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+WORKERS_MAX = 64
+"""Brokers of one machine under one supervisor."""
+
 
 @dataclass(frozen=True, slots=True)
 class StartOptions:
@@ -20,6 +23,8 @@ class StartOptions:
     data_dir: str | None = None
     node_id: int | None = None
     cluster: str | None = None
+    metadata: str | None = None
+    """`sqlite`, or where etcd is: `etcd://HOST:PORT,...`."""
     config_file: str | None = None
     """TOML with Kafka's configuration keys."""
     overrides: dict[str, str] = field(default_factory=dict)
@@ -30,6 +35,22 @@ class StartOptions:
     """`text` or `json`."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
+    workers: int | None = None
+    """So many brokers under one supervisor; None: one broker, this process."""
+    metadata_socket: str | None = None
+    """Where the supervisor of this broker serves its metadata; nobody but the supervisor says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyWorker:
+    """One of several brokers under a supervisor."""
+
+    node_id: int
+    listen: str
+    advertise: str
+    data_dir: str
+    metrics: str | None
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +63,5 @@ class ReadyInfo:
     node_id: int
     cluster_id: str
     metrics: str | None = None
+    brokers: tuple[ReadyWorker, ...] = ()
+    """With --workers all of them; the other fields are then those of the first, `data_dir` that of the supervisor."""

@@ -1,11 +1,12 @@
-"""`odradek start`: the process around a broker. Real host, uvloop, SQLite, signals, exit code."""
+"""`odradek start`: the process around a broker. Real host, uvloop, metadata store, signals, exit code."""
 
 import asyncio
 import gc
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvloop
@@ -16,14 +17,18 @@ from odradek.broker.machine import real_host
 from odradek.broker.measures import registry_of
 from odradek.broker.options import ReadyInfo, StartOptions
 from odradek.broker.settings import load_config
+from odradek.broker.worker_directories import refuse_workers
 from odradek.cluster.results import ClusterStartError
 from odradek.config import BrokerConfig, ConfigError
 from odradek.config.listener import split_address
+from odradek.config.metadata import etcd_access
+from odradek.host import Host
 from odradek.log.directory import AlreadyRunningError
 from odradek.log.errors import LogError
 from odradek.log.properties import PropertiesError
+from odradek.metastore.shared.store import SocketStore
 from odradek.metastore.sqlite import SqliteStore, StoreRestored
-from odradek.metastore.store import StoreError
+from odradek.metastore.store import MetadataStore, StoreError
 from odradek.metastore.witness import Witness
 from odradek.observe import logging as logging_format
 from odradek.observe.http import HttpEndpoint
@@ -47,11 +52,18 @@ class StartError(Exception):
 
 def run(options: StartOptions, on_ready: Callable[[ReadyInfo], None]) -> int:
     """Serve until SIGINT or SIGTERM. Returns the exit code; raises StartError."""
-    try:
+    with told_in_one_line():
         config = load_config(options)
         metrics_address(options.metrics)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         return uvloop.run(serve(options, config, on_ready))
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """What keeps a broker from starting becomes a StartError."""
+    try:
+        yield
     except StoreRestored as error:
         raise StartError(
             f"{error}. Put the newer file back, or go on with this one by --set {RESTORED}={error.revision}: "
@@ -67,7 +79,9 @@ async def serve(options: StartOptions, config: BrokerConfig, on_ready: Callable[
     stop_requested = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop_requested.set)
-    logging_format.configure(options.log_format, options.log_level)
+    is_one_of_several = options.metadata_socket is not None
+    label = config.get("node.id") if is_one_of_several else None
+    logging_format.configure(options.log_format, options.log_level, broker=label)
     warn_of_open_listeners(config)
     broker = make_broker(options, config, loop)
     endpoint: HttpEndpoint | None = None
@@ -87,13 +101,36 @@ async def serve(options: StartOptions, config: BrokerConfig, on_ready: Callable[
 
 
 def make_broker(options: StartOptions, config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> Broker:
-    """On this machine, with its metadata in SQLite. Raises StartError for a directory that cannot be made."""
-    directory = data_directory(options, config)
-    prepare_directory(directory)
+    """On this machine. Raises StartError for a directory that cannot be made or is not for one broker."""
     host = real_host()
-    witness = Witness(host.files, config.get("log.dirs"))
-    store = SqliteStore(str(Path(directory) / METADATA_FILE), witness=witness, accepted=config.get(RESTORED))
+    store: MetadataStore
+    if options.metadata_socket is not None:
+        store = SocketStore(options.metadata_socket)
+    else:
+        directory = data_directory(options, config)
+        prepare_directory(directory)
+        if refusal := refuse_workers(host.files, config.get("log.dirs")):
+            raise StartError(refusal)
+        store = make_store(host, directory, config)
     return Broker(host, loop, config, store, cluster_name=options.cluster or "default")
+
+
+def make_store(host: Host, directory: str, config: BrokerConfig) -> MetadataStore:
+    """SQLite in the directory, or etcd, whose client is imported only where it is used."""
+    access = etcd_access(config.get)
+    if access is None:
+        return sqlite_store(host, directory, config)
+    try:
+        from odradek.metastore.etcd.store import EtcdStore
+    except ModuleNotFoundError as error:
+        raise StartError(f"{error.name} is missing for metadata on etcd: pip install 'odradek[etcd]'") from error
+    return EtcdStore(access, witness=Witness(host.files, config.get("log.dirs")), stream_from=config.get("node.id"))
+
+
+def sqlite_store(host: Host, directory: str, config: BrokerConfig) -> SqliteStore:
+    """The metadata in the directory, watched over by a witness in every log directory."""
+    witness = Witness(host.files, config.get("log.dirs"))
+    return SqliteStore(str(Path(directory) / METADATA_FILE), witness=witness, accepted=config.get(RESTORED))
 
 
 async def start(broker: Broker, config: BrokerConfig) -> None:

@@ -9,7 +9,7 @@ from odradek.broker.options import StartOptions
 from odradek.config import BrokerConfig, ConfigError
 from odradek.config.listener import split_address
 
-NAMED = {"node_id": "node.id"}
+NAMED = {"node_id": "node.id", "metadata": "odradek.metadata"}
 """Options of the command line that stand for one configuration key."""
 
 

@@ -128,11 +128,18 @@ def offline_replicas(image: ClusterImage, partition: PartitionImage, listener: s
 
 
 def describe_partition(image: ClusterImage, index: int, partition: PartitionImage, listener: str) -> bytes:
-    """An encoded DescribeTopicPartitionsResponsePartition."""
+    """An encoded DescribeTopicPartitionsResponsePartition; the last known ELR is who led a partition without leader."""
     leader, _ = leader_of(image, partition, listener)
-    offline = offline_replicas(image, partition, listener)
+    is_leaderless = partition.leader == NO_LEADER and partition.last_leader != NO_LEADER
     return described_partition(
-        index, leader, partition.leader_epoch, partition.replicas, partition.isr, partition.elr, offline
+        index,
+        leader,
+        partition.leader_epoch,
+        partition.replicas,
+        partition.isr,
+        partition.elr,
+        (partition.last_leader,) if is_leaderless else (),
+        offline_replicas(image, partition, listener),
     )
 
 

@@ -1,8 +1,8 @@
 """The command line: one module per command group, each loaded only when it is used.
 
 Talks to brokers over the wire like any client (confluent-kafka). Two commands are different: `start` runs the broker
-and `log` reads segment files. Imports `odradek.broker`, `odradek.log`, `odradek.wire`, `odradek.testing` and
-`odradek.demo`, each inside the command that needs it.
+and `log` reads segment files. Imports `odradek.broker`, `odradek.log`, `odradek.wire`, `odradek.testing`,
+`odradek.balancing` and `odradek.demo`, each inside the command that needs it.
 """
 
 from __future__ import annotations

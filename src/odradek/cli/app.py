@@ -25,6 +25,7 @@ _COMMANDS = {
     "consume": "odradek.cli.consume",
     "group": "odradek.cli.group",
     "config": "odradek.cli.config",
+    "cluster": "odradek.cli.cluster",
     "log": "odradek.cli.log",
     "bench": "odradek.cli.bench",
     "demo": "odradek.cli.demo",

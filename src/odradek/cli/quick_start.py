@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from odradek.broker.options import StartOptions
+from odradek.broker.options import WORKERS_MAX, StartOptions
 from odradek.cli.starting import LOG_FORMATS, LOG_LEVELS
 
 FIELDS = {
@@ -17,7 +17,9 @@ FIELDS = {
     "--advertise": "advertise",
     "--data-dir": "data_dir",
     "--node-id": "node_id",
+    "--workers": "workers",
     "--cluster": "cluster",
+    "--metadata": "metadata",
     "--config": "config_file",
     "--set": "overrides",
     "--metrics": "metrics",
@@ -58,6 +60,10 @@ def _assign(fields: dict[str, Any], field: str, value: str) -> bool:
             return bool(separator and key.strip())
         case "node_id":
             if not (value.isascii() and value.isdigit()):
+                return False
+            fields[field] = int(value)
+        case "workers":
+            if not (value.isascii() and value.isdigit() and 1 <= int(value) <= WORKERS_MAX):
                 return False
             fields[field] = int(value)
         case "log_format" if value not in LOG_FORMATS:

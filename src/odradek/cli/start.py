@@ -1,4 +1,4 @@
-"""`odradek start`: run one broker in the foreground until Ctrl-C or SIGTERM."""
+"""`odradek start`: run a broker, or several, in the foreground until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from odradek.broker.options import StartOptions
+from odradek.broker.options import WORKERS_MAX, StartOptions
 from odradek.cli.errors import UsageError
 from odradek.cli.options import AsJson
 from odradek.cli.pairs import parse_pairs
@@ -33,7 +33,20 @@ def start(
         ),
     ] = None,
     node_id: Annotated[int | None, typer.Option(min=0, help="This broker's id in its cluster.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=WORKERS_MAX,
+            help="N brokers on this machine: ids and ports counted up, one metadata store.",
+        ),
+    ] = None,
     cluster: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the cluster.")] = None,
+    metadata: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where the metadata is: sqlite (default) or etcd://HOST:PORT,..."),
+    ] = None,
     config: Annotated[str | None, typer.Option(metavar="FILE", help="Kafka's configuration keys in TOML.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One configuration key; repeatable.")
@@ -45,13 +58,15 @@ def start(
     log_level: Annotated[str, typer.Option(metavar="LEVEL", help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
     as_json: AsJson = False,
 ) -> None:
-    """Run a broker. Its data survives it; Ctrl-C or SIGTERM stops it cleanly."""
+    """Run a broker, or with --workers several. Their data survives them; Ctrl-C or SIGTERM stops them cleanly."""
     options = StartOptions(
         listen=listen,
         advertise=advertise,
         data_dir=data_dir,
         node_id=node_id,
+        workers=workers,
         cluster=cluster,
+        metadata=metadata,
         config_file=config,
         overrides=parse_pairs(settings, "--set"),
         metrics=metrics,

@@ -1,11 +1,11 @@
-"""Runs the broker for `odradek start` and says what a person needs to know: that it is ready, or why it is not."""
+"""Runs the broker, or several, for `odradek start` and says what a person needs to know: ready, or why not."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from odradek.broker.options import ReadyInfo, StartOptions
+from odradek.broker.options import ReadyInfo, ReadyWorker, StartOptions
 from odradek.cli.errors import ExitCode, tell
 
 LOG_FORMATS = ("text", "json")
@@ -25,7 +25,12 @@ def run_broker(options: StartOptions, *, as_json: bool) -> int:
     if sys.platform == "win32":
         tell("Windows is not supported: run it in WSL2")
         return int(ExitCode.FAILED)
-    from odradek.broker.server import StartError, run
+    from odradek.broker.server import StartError
+
+    if options.workers is None:
+        from odradek.broker.server import run
+    else:
+        from odradek.supervisor.run import run
 
     try:
         return run(options, _write_ready_json if as_json else _write_ready)
@@ -42,17 +47,25 @@ def run_broker(options: StartOptions, *, as_json: bool) -> int:
 
 def _write_ready(info: ReadyInfo) -> None:
     bold, plain = ("\033[1m", "\033[0m") if _has_colours() else ("", "")
-    told = f", clients are told {info.advertise}" if info.advertise != info.listen else ""
     option = "" if info.advertise == "127.0.0.1:9092" else f" -b {info.advertise}"
+    several = [f"  {f'broker {each.node_id}':<8} {_place(each, bold, plain)}" for each in info.brokers]
+    where = f"with {len(several)} broker(s)" if several else f"on {_place(info, bold, plain)}"
     lines = [
-        f"{bold}Odradek is ready{plain} on {bold}{info.listen}{plain}{told}",
+        f"{bold}Odradek is ready{plain} {where}",
+        *several,
         f"  data     {info.data_dir}",
-        *([f"  metrics  http://{info.metrics}/metrics"] if info.metrics else []),
+        *(f"  metrics  http://{each.metrics}/metrics" for each in info.brokers or (info,) if each.metrics),
         f"  try      echo hello | odradek produce greetings{option}",
         f"           odradek consume greetings{option}",
         "  stop     Ctrl-C",
     ]
     _write("\n".join(lines) + "\n")
+
+
+def _place(info: ReadyInfo | ReadyWorker, bold: str, plain: str) -> str:
+    """Where it listens, and what clients are told if that is another address."""
+    told = f", clients are told {info.advertise}" if info.advertise != info.listen else ""
+    return f"{bold}{info.listen}{plain}{told}"
 
 
 def _write_ready_json(info: ReadyInfo) -> None:

@@ -6,18 +6,23 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from odradek.cluster.balancer import Balancer
 from odradek.cluster.configs import Configs
 from odradek.cluster.controller import Controller
 from odradek.cluster.duties import Rules, abandoned_intents, decide_duties
+from odradek.cluster.fencing import Silence
 from odradek.cluster.ids import random_uuid, uuid_text
 from odradek.cluster.image import ClusterImage, ImageDelta, TopicImage
 from odradek.cluster.image_feed import ImageFeed
 from odradek.cluster.in_sync import IsrChange, IsrWriter, Outcome
 from odradek.cluster.keys import Keys
 from odradek.cluster.leader_elections import LeaderElections
+from odradek.cluster.lease_clock import LeaseClock
 from odradek.cluster.membership import Identity, Membership
 from odradek.cluster.producer_ids import ProducerIds
-from odradek.cluster.records import Endpoint, MetaRecord, decode
+from odradek.cluster.reassigning import Reassigning
+from odradek.cluster.reassignments import Reassignment
+from odradek.cluster.records import Endpoint, LoadRecord, MetaRecord, decode
 from odradek.cluster.restoring import raise_counters
 from odradek.cluster.results import (
     ClusterStartError,
@@ -30,13 +35,17 @@ from odradek.cluster.results import (
     NewPartitions,
     NewTopic,
     PartitionsResult,
+    ReassignmentResult,
     TopicResult,
+    UnregisterResult,
 )
 from odradek.cluster.topic_writes import TopicWrites
 from odradek.cluster.topics import Topics
+from odradek.cluster.unregistering import Unregistering
 from odradek.cluster.writer import Writer, absent
 from odradek.config import BrokerConfig, ConfigError, TopicConfig
 from odradek.host import Host
+from odradek.log.life import NO_PROOF, Proof
 from odradek.metastore.store import LeaseLost, MetadataStore, NotApplied, Put
 
 log = logging.getLogger(__name__)
@@ -44,6 +53,7 @@ log = logging.getLogger(__name__)
 METADATA_FORMAT = 1
 START_TIMEOUT_S = 60.0
 RETRY_S = 0.5
+HAND_OVER_S = 10.0
 
 
 class Cluster:
@@ -72,9 +82,13 @@ class Cluster:
         self._attention = asyncio.Event()
         self._feed = ImageFeed(store, self._keys)
         self._writer = Writer(store, host.random)
-        incarnation = uuid_text(random_uuid(host.random))
-        identity = Identity(node_id, incarnation, tuple(endpoints), rack, directory_id)
+        self.incarnation = uuid_text(random_uuid(host.random))
+        """Names this process."""
+        identity = Identity(node_id, self.incarnation, tuple(endpoints), rack, directory_id)
         ttl_s = config.get("broker.session.timeout.ms") / 1000
+        self._silence = Silence(ttl_s)
+        self._clock = host.clock
+        self._lease_clock = LeaseClock()
         self._membership = Membership(store, self._keys, self._writer, identity, ttl_s)
         writes = TopicWrites(self._keys, self._writer)
         self._controller = Controller(self._keys, self._writer, writes)
@@ -83,6 +97,17 @@ class Cluster:
         )
         self._configs = Configs(self._feed, self._keys, self._writer, lambda: self.config)
         self._elections = LeaderElections(self._feed, self._keys, self._writer)
+        self._reassigning = Reassigning(self._feed, self._keys, self._writer, self._unclean_allowed)
+        self._unregistering = Unregistering(self._feed, self._keys, self._writer)
+        self._balancer = Balancer(
+            self._feed,
+            self._keys,
+            self._writer,
+            self._controller,
+            lambda: self.config,
+            lambda: self.is_controller,
+            loop,
+        )
         self._producer_ids = ProducerIds(self._keys, self._writer)
         self._isr = IsrWriter(self._feed, self._keys, self._writer, node_id)
         self._rules = Rules(self._min_isr, self._unclean_allowed)
@@ -105,6 +130,15 @@ class Cluster:
     def is_controller(self) -> bool:
         return self.image.controller_id == self.node_id
 
+    def is_doubtful(self) -> bool:
+        """Whether other brokers may have taken over what this one leads, for all it knows."""
+        return self._lease_clock.is_doubtful(self._clock.uptime_s())
+
+    @property
+    def planned_moves(self) -> int:
+        """Moves of replicas that this broker, as the controller, has planned and not begun."""
+        return self._balancer.planned_moves
+
     def leads(self, topic: TopicImage, index: int) -> bool:
         """Whether this broker, as it is registered now, leads the partition."""
         return topic.partitions[index].is_led_by(self.node_id, self.broker_epoch)
@@ -124,16 +158,15 @@ class Cluster:
     async def start(
         self,
         *,
-        proven_epoch: int = -1,
+        proof: Proof = NO_PROOF,
         cluster_id: str | None = None,
         before_joining: Callable[[str], None] = lambda cluster_id: None,
     ) -> None:
         """Returns when this broker is unfenced and has taken the leadership of its partitions, in new leader epochs.
 
-        `proven_epoch`: the broker epoch since which this data directory is proven to have lost nothing (clean-stop
-        marker, or the same kernel boot), -1 for none. `cluster_id`: the cluster to which the data directory belongs,
-        None when it is new; nothing is written to the metadata of any other. `before_joining` is called with the
-        cluster's id: a data directory that does not know yet whose it is must, before the cluster hears of it, or a
+        `proof`: since when this data directory is proven to have lost nothing. `cluster_id`: the cluster to which it
+        belongs, None when it is new; nothing is written to the metadata of any other. `before_joining` is called with
+        the cluster's id: a data directory that does not know yet whose it is must, before the cluster hears of it, or a
         process that dies here would leave a registration that no later one can prove to be its own.
         Raises ClusterStartError, StoreError, what `before_joining` raises.
         """
@@ -147,7 +180,7 @@ class Cluster:
             await self._feed.load()
             self._spawn(self._feed.run())
             async with asyncio.timeout(START_TIMEOUT_S):
-                await self._join(proven_epoch)
+                await self._join(proof)
         except BaseException as error:
             await self._end_tasks()
             if isinstance(error, TimeoutError):
@@ -158,6 +191,7 @@ class Cluster:
             raise
         self._spawn(self._keep_alive())
         self._spawn(self._govern())
+        self._spawn(self._balancer.run())
 
     async def _end_tasks(self) -> None:
         for task in reversed(self._tasks):
@@ -187,8 +221,8 @@ class Cluster:
             record = MetaRecord(uuid_text(random_uuid(self._random)), METADATA_FORMAT)
             await self._writer.commit([absent(self._keys.meta)], [Put(self._keys.meta, record.encode())])
 
-    async def _join(self, proven_epoch: int) -> None:
-        await self._feed.reach(await self._membership.register(proven_epoch))
+    async def _join(self, proof: Proof) -> None:
+        await self._feed.reach(await self._membership.register(proof))
         while not self._is_admitted():
             await self._govern_once()
             if not self._is_admitted():
@@ -200,6 +234,32 @@ class Cluster:
     def _is_admitted(self) -> bool:
         broker = self.image.brokers.get(self.node_id)
         return broker is not None and broker.epoch == self.broker_epoch and not broker.fenced
+
+    async def hand_over(self) -> None:
+        """Before a stop in good order: have others lead what they can, while this broker still serves.
+
+        Returns when this broker leads nothing any more, at once when there is no other, and in HAND_OVER_S at the most.
+        """
+        if self.failed.done() or len(self.image.active_brokers()) < 2:
+            return
+        moved = asyncio.Event()
+        self.subscribe(look := lambda delta: moved.set())
+        try:
+            async with asyncio.timeout(HAND_OVER_S):
+                await self._membership.announce_leaving()
+                while self._leads_any():
+                    moved.clear()
+                    await moved.wait()
+        except (TimeoutError, MetadataUnavailable, NotApplied):
+            log.warning("Not everything could be handed over within %g s", HAND_OVER_S)
+        finally:
+            self.unsubscribe(look)
+
+    def _leads_any(self) -> bool:
+        owner = self._owner()
+        return any(
+            partition.is_led_by(*owner) for topic in self.image.topics.values() for partition in topic.partitions
+        )
 
     async def stop(self) -> None:
         """Leave at once, without others having to wait for the lease, and close the store."""
@@ -229,7 +289,7 @@ class Cluster:
         """Renew the lease; when it was lost (the machine slept), register again, having lost nothing."""
         while True:
             try:
-                await self._membership.keep_alive()
+                await self._membership.keep_alive(self._lease_clock, self._clock.uptime_s)
             except LeaseLost:
                 log.warning("The lease of broker %d was lost: registering again", self.node_id)
                 await self._register_again()
@@ -239,8 +299,8 @@ class Cluster:
 
     async def _register_again(self) -> None:
         try:
-            await self._membership.register(self.broker_epoch)
-        except MetadataUnavailable as error:
+            await self._membership.register(Proof(self.broker_epoch, self.incarnation))
+        except (MetadataUnavailable, NotApplied) as error:
             log.warning("Cannot register: %s", error)
             await asyncio.sleep(RETRY_S)
         self._attention.set()
@@ -264,10 +324,19 @@ class Cluster:
             await self._feed.reach(revision)
         for topic_id, intent in abandoned_intents(self.image, *self._owner(), self._topics.in_progress):
             await self._controller.settle_intent(topic_id, intent, self.image)
-        while self.is_controller and (duties := decide_duties(self.image, self._rules)):
+        while self.is_controller and (duties := decide_duties(self.image, self._rules, self._spared())):
             written = await self._controller.carry_out(duties, self.image)
             _, revision = await self._writer.get(self._keys.controller)
             await self._feed.reach(max(written, revision))
+
+    def _spared(self) -> frozenset[int]:
+        """Brokers whose silence is not believed yet; they are looked at again when it is."""
+        now_s = self._loop.time()
+        spared = self._silence.spared(self.image, now_s)
+        if spared and (wait_s := self._silence.wait_s(now_s)) is not None:
+            log.warning("Brokers %s vanished together: waiting whether they come back", sorted(spared))
+            self._loop.call_later(wait_s, self._attend)
+        return spared
 
     def _attend(self) -> None:
         self._attention.set()
@@ -275,6 +344,7 @@ class Cluster:
     def _on_delta(self, delta: ImageDelta) -> None:
         if delta.duties_changed:
             self._attention.set()
+        self._balancer.on_delta(delta)
         if any(key in (("broker", ""), ("broker", str(self.node_id))) for key in delta.configs):
             self._take_config(delta.after)
 
@@ -328,6 +398,18 @@ class Cluster:
     async def change_isr(self, changes: Sequence[IsrChange]) -> list[Outcome]:
         """What this broker, as the leader of these partitions, wants their in-sync replicas to be; in order."""
         return await self._isr.write(changes, self.broker_epoch)
+
+    async def alter_reassignments(self, wanted: Sequence[Reassignment]) -> list[ReassignmentResult]:
+        """One result per partition, in order; answered once this broker's image has what was begun or cancelled."""
+        return await self._reassigning.alter(wanted)
+
+    async def unregister_broker(self, broker_id: int) -> UnregisterResult:
+        """Take a broker out of the cluster for good."""
+        return await self._unregistering.unregister(broker_id)
+
+    async def report_load(self, load: LoadRecord) -> None:
+        """Tell the controller what this broker holds. Raises MetadataUnavailable, LeaseLost."""
+        await self._membership.report_load(load)
 
     async def allocate_producer_id(self) -> int:
         """Never given before. Raises MetadataUnavailable."""

@@ -143,6 +143,9 @@ def _broker_values_problem(
     fixed = [key for key in touched if not BROKER_OPTIONS[key].dynamic]
     if fixed:
         return f"Cannot update these configs dynamically: [{', '.join(fixed)}]"
+    common = [key for key in touched if BROKER_OPTIONS[key].cluster_wide]
+    if common and is_one_broker:
+        return f"Cannot update these configs for one broker, only at default cluster level: [{', '.join(common)}]"
     single = [key for key in touched if BROKER_OPTIONS[key].per_broker]
     if single and not is_one_broker:
         return (

@@ -40,9 +40,9 @@ class Duties:
         return bool(self.fence or self.partitions or self.unfence or self.intents or self.deleted)
 
 
-def decide_duties(image: ClusterImage, rules: Rules) -> Duties:
-    """Everything the controller should bring about now."""
-    projected = project_brokers(image)
+def decide_duties(image: ClusterImage, rules: Rules, spared: Container[int] = ()) -> Duties:
+    """Everything the controller should bring about now. `spared`: brokers whose silence is not believed yet."""
+    projected = project_brokers(image, spared)
     flipped = [broker for broker_id, broker in sorted(image.brokers.items())
                if broker.fenced != projected[broker_id].fenced]  # fmt: skip
     return Duties(

@@ -6,12 +6,13 @@ epoch, also when the same broker takes it again.
 
 What happens to each entry (id, epoch):
   active      its broker is unfenced and the entry counts: stays, in the broker's present epoch
-  absent      its broker is fenced or gone, but may still come back with everything: leaves the ISR, may be in the ELR
-  lost        its broker came back in another epoch without proof: out of both for good
+  absent      its broker is fenced, but may still come back with everything: leaves the ISR, may be in the ELR
+  lost        its broker came back in another epoch without proof, or was unregistered (it could never prove anything
+              again): out of both for good
 The ELR is computed together with the ISR: ELR + old ISR - new ISR, empty when |ISR| >= min_isr (KIP-966).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,13 +64,18 @@ def new_partition(replicas: tuple[int, ...], brokers: Brokers, min_isr: int) -> 
 
 def is_electable(entry: Entry, brokers: Brokers) -> bool:
     broker = brokers.get(entry[0])
-    return broker is not None and broker.is_active and entry[1] in (broker.epoch, broker.predecessor_epoch)
+    return broker is not None and broker.is_active and keeps(broker, entry[1])
 
 
 def is_lost(entry: Entry, brokers: Brokers) -> bool:
-    """Its broker has registered again and cannot prove that nothing was lost since."""
+    """Its broker has registered again and cannot prove that nothing was lost since, or was unregistered."""
     broker = brokers.get(entry[0])
-    return broker is not None and entry[1] not in (broker.epoch, broker.predecessor_epoch)
+    return broker is None or not keeps(broker, entry[1])
+
+
+def keeps(broker: BrokerImage, epoch: int) -> bool:
+    """Whether the broker still has everything it had in that epoch of its own."""
+    return epoch == broker.epoch or 0 <= broker.predecessor_epoch <= epoch < broker.epoch
 
 
 def elect(partition: PartitionImage, brokers: Brokers, *, unclean_allowed: bool = False) -> Election | None:
@@ -145,8 +151,13 @@ def _alone(before: PartitionRecord, leader: BrokerImage) -> PartitionRecord:
 
 def elect_preferred(partition: PartitionImage, brokers: Brokers) -> PartitionRecord | None:
     """The first replica as leader; None when it is not in the ISR or not there."""
+    return elect_member(partition, partition.replicas[0], brokers)
+
+
+def elect_member(partition: PartitionImage, member: int, brokers: Brokers) -> PartitionRecord | None:
+    """That member of the ISR as leader; None when it is not in the ISR or not there."""
     isr, _ = _sift(_entries(partition.isr, partition.isr_epochs), brokers)
-    wanted = next((entry for entry in isr if entry[0] == partition.replicas[0]), None)
+    wanted = next((entry for entry in isr if entry[0] == member), None)
     if wanted is None:
         return None
     before = to_record(partition)
@@ -161,9 +172,14 @@ def with_min_isr(record: PartitionRecord, min_isr: int) -> PartitionRecord:
     return msgspec.structs.replace(record, min_isr=min_isr, elr=())
 
 
-def project_brokers(image: ClusterImage) -> dict[int, BrokerImage]:
-    """The brokers as they will be once fencing and unfencing have caught up with the leases."""
+def project_brokers(image: ClusterImage, spared: Container[int] = ()) -> dict[int, BrokerImage]:
+    """The brokers as they will be once fencing and unfencing have caught up with the leases.
+
+    `spared`: not to be fenced although their leases are gone.
+    """
     return {
-        broker_id: msgspec.structs.replace(broker, fenced=image.live.get(broker_id) != broker.epoch)
+        broker_id: msgspec.structs.replace(
+            broker, fenced=image.live.get(broker_id) != broker.epoch and broker_id not in spared
+        )
         for broker_id, broker in image.brokers.items()
     }

@@ -8,9 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from odradek.cluster.records import DeletedRecord, Endpoint, IntentRecord, PartitionRecord, TopicRecord
+from odradek.cluster.records import DeletedRecord, Endpoint, IntentRecord, LoadRecord, PartitionRecord, TopicRecord
 
 NO_LEADER = -1
+DRAINING_BROKERS = "odradek.draining.brokers"
+"""The key of the cluster's default broker configuration that names the brokers to be emptied."""
 ConfigKey = tuple[str, str]
 """Resource type ("topic", "broker", "group") and name; broker "" is the default of the whole cluster."""
 
@@ -123,6 +125,8 @@ class ClusterImage:
     """Everything known at `revision`. The mappings are never changed once the image exists.
 
     `topics` and `topics_by_id` hold live topics only; `entries`, `parts` and `intents` also what is being made.
+    `reassigning` holds the partitions (topic id, index) whose replicas are on the move. `restored` is the last
+    restoring of the store from an older backup, 0 for none.
     """
 
     cluster_id: str = ""
@@ -141,6 +145,9 @@ class ClusterImage:
     entries: Mapping[str, TopicEntry] = field(default_factory=_empty)
     parts: Mapping[UUID, Mapping[int, PartitionImage]] = field(default_factory=_empty)
     intents: Mapping[UUID, IntentEntry] = field(default_factory=_empty)
+    reassigning: Mapping[tuple[UUID, int], bool] = field(default_factory=_empty)
+    loads: Mapping[int, LoadRecord] = field(default_factory=_empty)
+    restored: int = 0
 
     def config(self, resource_type: str, name: str) -> Mapping[str, str]:
         """The overrides of one resource, empty when it has none."""
@@ -150,6 +157,10 @@ class ClusterImage:
         found = self.topics.get(topic)
         return found.partitions[index] if found is not None and 0 <= index < len(found.partitions) else None
 
+    def draining_brokers(self) -> frozenset[int]:
+        """Ids of brokers that are to give up their leaderships and replicas, registered or not."""
+        return draining_ids(self.config("broker", "").get(DRAINING_BROKERS, ""))
+
     def active_brokers(self) -> list[BrokerImage]:
         """Unfenced and not draining, by id."""
         return [self.brokers[broker_id] for broker_id in sorted(self.brokers) if self.brokers[broker_id].is_active]
@@ -157,6 +168,11 @@ class ClusterImage:
     def broker_overrides(self, broker_id: int) -> dict[str, str]:
         """Dynamic broker configuration as it applies to one broker: the cluster's default, then its own."""
         return {**self.config("broker", ""), **self.config("broker", str(broker_id))}
+
+
+def draining_ids(text: str) -> frozenset[int]:
+    """What `odradek.draining.brokers` holds."""
+    return frozenset(int(each) for each in text.split(",") if each.strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,3 +202,5 @@ class ImageDelta:
     controller_changed: bool
     duties_changed: bool
     """Whether the controller may have something to do: brokers, leases, intents, election of the controller."""
+    reassignments_changed: bool = False
+    """Whether a partition whose replicas are on the move, before or after, has changed."""

@@ -31,6 +31,7 @@ from odradek.cluster.records import (
     DeletedRecord,
     IntentRecord,
     LiveRecord,
+    LoadRecord,
     MetaRecord,
     PartitionRecord,
     TopicRecord,
@@ -56,7 +57,7 @@ class ImageBuilder:
         self._touched_ids: dict[UUID, None] = {}
         self._configs: dict[ConfigKey, None] = {}
         self._brokers: dict[int, None] = {}
-        self._duties = False
+        self._duties = self._reassignments = False
 
     def apply(self, key: bytes, value: bytes | None, revision: Revision) -> None:
         """One key's new value, None when it is gone."""
@@ -84,7 +85,8 @@ class ImageBuilder:
     # --- one handler per kind of key ---
 
     def _meta(self, rest: str, value: bytes | None, revision: Revision) -> None:
-        self._scalars["cluster_id"] = "" if value is None else decode(MetaRecord, value).cluster_id
+        record = MetaRecord("", 0) if value is None else decode(MetaRecord, value)
+        self._scalars |= {"cluster_id": record.cluster_id, "restored": record.restored}
 
     def _controller(self, rest: str, value: bytes | None, revision: Revision) -> None:
         record = ControllerRecord(-1, -1) if value is None else decode(ControllerRecord, value)
@@ -115,10 +117,18 @@ class ImageBuilder:
         parts = self._copied_parts.get(topic_id)
         if parts is None:
             parts = self._copied_parts[topic_id] = dict(self._reading("parts").get(topic_id, EMPTY))
-        if value is None:
+        record = None if value is None else decode(PartitionRecord, value)
+        if record is None:
             parts.pop(int(index), None)
         else:
-            parts[int(index)] = PartitionImage.of(decode(PartitionRecord, value), revision)
+            parts[int(index)] = PartitionImage.of(record, revision)
+        self._note_reassignment((topic_id, int(index)), record is not None and bool(record.adding or record.removing))
+
+    def _note_reassignment(self, key: tuple[UUID, int], is_moving: bool) -> None:
+        was_moving = key in self._reading("reassigning")
+        self._reassignments |= is_moving or was_moving
+        if is_moving != was_moving:
+            self._set("reassigning", key, is_moving or None)
 
     def _config(self, rest: str, value: bytes | None, revision: Revision) -> None:
         resource_type, _, name = rest.partition("/")
@@ -136,6 +146,9 @@ class ImageBuilder:
     def _deleted(self, rest: str, value: bytes | None, revision: Revision) -> None:
         entry = None if value is None else DeletedEntry(decode(DeletedRecord, value), revision)
         self._set("deleted", uuid_from_text(rest), entry)
+
+    def _load(self, rest: str, value: bytes | None, revision: Revision) -> None:
+        self._set("loads", int(rest), None if value is None else decode(LoadRecord, value))
 
     def _intent(self, rest: str, value: bytes | None, revision: Revision) -> None:
         entry = None if value is None else IntentEntry(decode(IntentRecord, value), revision)
@@ -156,7 +169,15 @@ class ImageBuilder:
     def delta(self, after: ClusterImage) -> ImageDelta:
         """From the image before to the one `finish` gave."""
         names = self._names_to_rebuild()
-        return make_delta(self._before, after, names, tuple(self._configs), tuple(self._brokers), self._duties)
+        return make_delta(
+            self._before,
+            after,
+            names,
+            tuple(self._configs),
+            tuple(self._brokers),
+            self._duties,
+            reassignments_changed=self._reassignments,
+        )
 
     def _names_to_rebuild(self) -> list[str]:
         names = dict(self._topic_names)
@@ -197,6 +218,7 @@ HANDLERS: dict[str, Apply] = {
     "cfg": ImageBuilder._config,
     "deleted": ImageBuilder._deleted,
     "intent": ImageBuilder._intent,
+    "load": ImageBuilder._load,
 }
 
 
@@ -223,7 +245,7 @@ def full_delta(before: ClusterImage, after: ClusterImage) -> ImageDelta:
                if before.configs.get(key) != after.configs.get(key)]  # fmt: skip
     brokers = [broker for broker in sorted({*before.brokers, *after.brokers})
                if before.brokers.get(broker) != after.brokers.get(broker)]  # fmt: skip
-    return make_delta(before, after, names, tuple(configs), tuple(brokers), True)
+    return make_delta(before, after, names, tuple(configs), tuple(brokers), True, reassignments_changed=True)
 
 
 def make_delta(
@@ -233,6 +255,8 @@ def make_delta(
     configs: tuple[ConfigKey, ...],
     brokers: tuple[int, ...],
     duties_changed: bool,
+    *,
+    reassignments_changed: bool,
 ) -> ImageDelta:
     created, deleted, partitions = list[TopicImage](), list[TopicImage](), list[PartitionDelta]()
     for name in names:
@@ -255,6 +279,7 @@ def make_delta(
         brokers,
         (before.controller_id, before.controller_epoch) != (after.controller_id, after.controller_epoch),
         duties_changed,
+        reassignments_changed,
     )
 
 

@@ -1,12 +1,25 @@
 """A broker's place in the cluster: its registration, the lease that shows it is alive, the controller's seat."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from odradek.cluster.keys import Keys
-from odradek.cluster.records import BrokerRecord, ControllerRecord, CounterRecord, Endpoint, LiveRecord, decode
+from odradek.cluster.lease_clock import LeaseClock
+from odradek.cluster.records import (
+    BrokerRecord,
+    ControllerRecord,
+    CounterRecord,
+    Endpoint,
+    LiveRecord,
+    LoadRecord,
+    decode,
+)
 from odradek.cluster.results import ClusterStartError
 from odradek.cluster.writer import Writer, absent, unchanged
+from odradek.log.life import Proof
 from odradek.metastore.store import KV, Lease, LeaseLost, MetadataStore, Put, Revision
 
 log = logging.getLogger(__name__)
@@ -23,6 +36,17 @@ class Identity:
     directory_id: str
 
 
+def proven_since(previous: BrokerRecord, proof: Proof) -> int:
+    """The earliest broker epoch since which nothing was lost, -1 when that is not proven.
+
+    Each registration proves what lies between it and the one before: a broker that dies again and again keeps what it
+    had all along.
+    """
+    if proof.epoch != previous.epoch and (not proof.incarnation or proof.incarnation != previous.incarnation):
+        return -1
+    return previous.epoch if previous.predecessor_epoch < 0 else previous.predecessor_epoch
+
+
 class Membership:
     """`epoch` and `lease` are those of the last registration; a new one changes both."""
 
@@ -37,10 +61,10 @@ class Membership:
         earlier, _ = await self._writer.get(self._keys.broker(self.identity.broker_id))
         await self._earlier_lease(None if earlier is None else decode(BrokerRecord, earlier.value))
 
-    async def register(self, proven_epoch: int) -> Revision:
+    async def register(self, proof: Proof) -> Revision:
         """Register with a new broker epoch, fenced until the controller has looked at its partitions.
 
-        `proven_epoch`: the broker epoch since which nothing was lost, -1 for none (see `BrokerRecord`).
+        `proof`: since when nothing was lost.
         Raises ClusterStartError when another process has this broker id, MetadataUnavailable.
         """
         while True:
@@ -48,7 +72,7 @@ class Membership:
             previous = None if earlier is None else decode(BrokerRecord, earlier.value)
             await self._end_earlier_lease(previous)
             lease = await self._store.grant(self._lease_ttl_s)
-            record = self._record(previous, revision + 1, proven_epoch)
+            record = self._record(previous, revision + 1, proof)
             try:
                 registered = await self._write(earlier, record, lease)
             except LeaseLost:
@@ -57,9 +81,8 @@ class Membership:
                 self.epoch, self.lease = record.epoch, lease
                 return registered
 
-    def _record(self, previous: BrokerRecord | None, epoch: int, proven_epoch: int) -> BrokerRecord:
+    def _record(self, previous: BrokerRecord | None, epoch: int, proof: Proof) -> BrokerRecord:
         """Epochs of one broker rise because every registration takes a revision of its own."""
-        is_proven = previous is not None and previous.epoch == proven_epoch
         identity = self.identity
         return BrokerRecord(
             epoch=epoch,
@@ -67,7 +90,7 @@ class Membership:
             endpoints=identity.endpoints,
             rack=identity.rack,
             directory_id=identity.directory_id,
-            predecessor_epoch=proven_epoch if is_proven else -1,
+            predecessor_epoch=-1 if previous is None else proven_since(previous, proof),
             op_id=self._writer.new_op_id(),
         )
 
@@ -114,10 +137,28 @@ class Membership:
             log.info("Broker %d is the controller, epoch %d", self.identity.broker_id, epoch)
         return taken is not None
 
-    async def keep_alive(self) -> None:
-        """Until the lease is lost. Raises LeaseLost, NotApplied."""
-        async for _ in self._store.keepalive(self.lease.id):
-            pass
+    async def report_load(self, load: LoadRecord) -> None:
+        """Until the lease ends. Raises MetadataUnavailable, LeaseLost."""
+        put = Put(self._keys.load(self.identity.broker_id), load.encode(), self.lease.id)
+        await self._writer.commit([], [put])
+
+    async def keep_alive(self, clock: LeaseClock, now_s: Callable[[], float]) -> None:
+        """Until the lease is lost; the clock is told of each renewal. Raises LeaseLost, NotApplied."""
+        asked_s = now_s()
+        async for ack in self._store.keepalive(self.lease.id):
+            clock.renewed(asked_s, ack.ttl)
+            asked_s = now_s()
+
+    async def announce_leaving(self) -> None:
+        """Count as a broker that leads nothing and is in no ISR from now on. Raises MetadataUnavailable."""
+        key = self._keys.broker(self.identity.broker_id)
+        while True:
+            found, _ = await self._writer.get(key)
+            if found is None or (record := decode(BrokerRecord, found.value)).epoch != self.epoch or record.draining:
+                return
+            leaving = msgspec.structs.replace(record, draining=True, op_id=self._writer.new_op_id())
+            if await self._writer.commit([unchanged(key, found.mod_revision)], [Put(key, leaving.encode())]):
+                return
 
     async def resign(self) -> None:
         """End the lease, so that others need not wait for it to expire."""

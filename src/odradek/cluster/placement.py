@@ -5,7 +5,7 @@ followers are the next ones of racks not used yet, from a distance that grows wi
 of one broker's partitions are spread too.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from itertools import chain, zip_longest
 
 from odradek.cluster.image import BrokerImage
@@ -16,14 +16,21 @@ class PlacementError(Exception):
 
 
 def place(
-    brokers: Iterable[BrokerImage], first: int, count: int, replication_factor: int, start: int
+    brokers: Iterable[BrokerImage],
+    first: int,
+    count: int,
+    replication_factor: int,
+    start: int,
+    avoided: Container[int] = frozenset(),
 ) -> list[tuple[int, ...]]:
     """Replicas of partitions [first, first + count), the preferred leader first.
 
-    Fenced brokers are used only where the others do not suffice, never as leader. Raises PlacementError.
+    Brokers to be avoided (they are drained) are used only where the others do not suffice, fenced ones after those and
+    never as leader. Raises PlacementError.
     """
     registered = sorted(brokers, key=lambda broker: broker.broker_id)
-    ring = rack_ring([broker for broker in registered if broker.is_active])
+    active = [broker for broker in registered if broker.is_active]
+    ring = rack_ring([broker for broker in active if broker.broker_id not in avoided] or active)
     if not ring:
         raise PlacementError("All brokers are currently fenced.")
     if replication_factor > len(registered):
@@ -31,7 +38,9 @@ def place(
             f"The target replication factor of {replication_factor} cannot be reached because only "
             f"{len(registered)} broker(s) are registered."
         )
-    spare = [broker for broker in registered if not broker.is_active]
+    placed = {broker.broker_id for broker in ring}
+    others = [broker for broker in registered if broker.broker_id not in placed]
+    spare = sorted(others, key=lambda broker: not broker.is_active)
     return [_replicas(ring, spare, index, replication_factor, start) for index in range(first, first + count)]
 
 

@@ -45,7 +45,7 @@ class Endpoint(Record, frozen=True):
 
 
 class BrokerRecord(Record, frozen=True):
-    """`predecessor_epoch` is the epoch for which nothing was lost until now, -1 when that cannot be proven."""
+    """`predecessor_epoch` is the earliest epoch since which nothing was lost, -1 when only this one is proven."""
 
     epoch: int
     incarnation: str
@@ -108,6 +108,19 @@ class IntentRecord(Record, frozen=True):
     broker: int
     broker_epoch: int
     op_id: str = ""
+
+
+class LoadRecord(Record, frozen=True):
+    """What a broker holds, told now and then: its volumes, its replicas' bytes, and its largest replicas.
+
+    `largest`: topic id, partition, bytes. It goes with the broker's lease.
+    """
+
+    disk_total_bytes: int
+    disk_free_bytes: int
+    replica_bytes: int
+    replicas: int
+    largest: tuple[tuple[str, int, int], ...] = ()
 
 
 class ConfigRecord(Record, frozen=True):

@@ -15,6 +15,7 @@ MESSAGES = {
     ErrorCode.election_not_needed: "Leader election not needed for topic partition.",
     ErrorCode.preferred_leader_not_available: "The preferred leader was not available.",
     ErrorCode.eligible_leaders_not_available: "Eligible topic partition leaders are not available.",
+    ErrorCode.no_reassignment_in_progress: "No partition reassignment is in progress.",
     ErrorCode.request_timed_out: "The request timed out.",
 }
 """Kafka's standing message of an error, where the answer needs one and has no better."""
@@ -137,5 +138,19 @@ class ElectionType(Enum):
 class ElectionResult:
     topic: str
     partition: int
+    error: ErrorCode = ErrorCode.none
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReassignmentResult:
+    topic: str
+    partition: int
+    error: ErrorCode = ErrorCode.none
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnregisterResult:
     error: ErrorCode = ErrorCode.none
     message: str | None = None

@@ -44,7 +44,7 @@ def plan_topic(image: ClusterImage, topic: NewTopic, defaults: Defaults, min_isr
         minimum = min_isr(configs)
     except ValueError as error:
         return Refusal(ErrorCode.invalid_config, str(error))
-    partitions = _plan_partitions(image.brokers, topic, defaults, minimum)
+    partitions = _plan_partitions(image, topic, defaults, minimum)
     return partitions if isinstance(partitions, Refusal) else TopicPlan(topic.name, configs, partitions)
 
 
@@ -65,10 +65,10 @@ def collision(name: str, other: str) -> Refusal:
 
 
 def _plan_partitions(
-    brokers: Brokers, topic: NewTopic, defaults: Defaults, min_isr: int
+    image: ClusterImage, topic: NewTopic, defaults: Defaults, min_isr: int
 ) -> list[PartitionRecord] | Refusal:
     if topic.assignments:
-        return _plan_manual(brokers, topic, min_isr)
+        return _plan_manual(image.brokers, topic, min_isr)
     if topic.replication_factor < -1 or topic.replication_factor == 0:
         message = "Replication factor must be larger than 0, or -1 to use the default value."
         return Refusal(ErrorCode.invalid_replication_factor, message)
@@ -78,7 +78,7 @@ def _plan_partitions(
     factor = defaults.replication_factor if topic.replication_factor == -1 else topic.replication_factor
     if count > MAX_PARTITIONS_PER_REQUEST:
         return too_many_partitions()
-    planned = _place(brokers, 0, count, factor, defaults.placement_start, min_isr)
+    planned = _place(image, 0, count, factor, defaults.placement_start, min_isr)
     if isinstance(planned, str):
         message = f"Unable to replicate the partition {factor} time(s): {planned}"
         return Refusal(ErrorCode.invalid_replication_factor, message)
@@ -90,11 +90,12 @@ def too_many_partitions() -> Refusal:
 
 
 def _place(
-    brokers: Brokers, first: int, count: int, replication_factor: int, start: int, min_isr: int
+    image: ClusterImage, first: int, count: int, replication_factor: int, start: int, min_isr: int
 ) -> list[PartitionRecord] | str:
     """The new partitions, or why there can be none."""
+    brokers, avoided = image.brokers, image.draining_brokers()
     try:
-        replicas = place(brokers.values(), first, count, replication_factor, start)
+        replicas = place(brokers.values(), first, count, replication_factor, start, avoided)
     except PlacementError as error:
         return str(error)
     records = [new_partition(assigned, brokers, min_isr) for assigned in replicas]
@@ -112,13 +113,13 @@ def _plan_manual(brokers: Brokers, topic: NewTopic, min_isr: int) -> list[Partit
     factor: int | None = None
     for index, replicas in topic.assignments:
         if index in planned:
-            return _bad_assignment(f"Found multiple manual partition assignments for partition {index}")
+            return bad_assignment(f"Found multiple manual partition assignments for partition {index}")
         record = _assigned(brokers, index, replicas, factor, min_isr)
         if isinstance(record, Refusal):
             return record
         planned[index], factor = record, len(replicas)
     if sorted(planned) != list(range(len(planned))):
-        return _bad_assignment("partitions should be a consecutive 0-based integer sequence")
+        return bad_assignment("partitions should be a consecutive 0-based integer sequence")
     return [planned[index] for index in range(len(planned))]
 
 
@@ -126,17 +127,18 @@ def _assigned(
     brokers: Brokers, index: int, replicas: Sequence[int], factor: int | None, min_isr: int
 ) -> PartitionRecord | Refusal:
     if (problem := manual_assignment_problem(brokers, replicas, factor)) is not None:
-        return _bad_assignment(problem)
+        return bad_assignment(problem)
     record = new_partition(tuple(replicas), brokers, min_isr)
     if record is None:
-        return _bad_assignment(
+        return bad_assignment(
             f"All brokers specified in the manual partition assignment for partition {index} "
             "are fenced or in controlled shutdown."
         )
     return record
 
 
-def _bad_assignment(message: str) -> Refusal:
+def bad_assignment(message: str) -> Refusal:
+    """Replicas that cannot be; the words are Kafka's."""
     return Refusal(ErrorCode.invalid_replica_assignment, message)
 
 
@@ -168,7 +170,7 @@ def plan_growth(
         return Refusal(ErrorCode.unknown_topic_or_partition)
     if (refused := _check_growth(topic, growth)) is not None:
         return refused
-    planned = _plan_added(image.brokers, topic, growth, placement_start)
+    planned = _plan_added(image, topic, growth, placement_start)
     return planned if isinstance(planned, Refusal) else (topic, planned)
 
 
@@ -183,7 +185,7 @@ def _check_growth(topic: TopicImage, growth: NewPartitions) -> Refusal | None:
         return Refusal(ErrorCode.invalid_partitions, message)
     additional = growth.count - present
     if growth.assignments is not None and len(growth.assignments) != additional:
-        return _bad_assignment(
+        return bad_assignment(
             f"Attempted to add {additional} additional partition(s), but only {len(growth.assignments)} "
             "assignment(s) were specified."
         )
@@ -191,16 +193,16 @@ def _check_growth(topic: TopicImage, growth: NewPartitions) -> Refusal | None:
 
 
 def _plan_added(
-    brokers: Brokers, topic: TopicImage, growth: NewPartitions, placement_start: int
+    image: ClusterImage, topic: TopicImage, growth: NewPartitions, placement_start: int
 ) -> list[PartitionRecord] | Refusal:
     first, factor = len(topic.partitions), topic.replication_factor
     min_isr = topic.partitions[0].min_isr
     if growth.assignments is None:
-        planned = _place(brokers, first, growth.count - first, factor, placement_start, min_isr)
+        planned = _place(image, first, growth.count - first, factor, placement_start, min_isr)
         return Refusal(ErrorCode.invalid_replication_factor, planned) if isinstance(planned, str) else planned
     records: list[PartitionRecord] = []
     for step, replicas in enumerate(growth.assignments):
-        record = _assigned(brokers, first + step, replicas, factor, min_isr)
+        record = _assigned(image.brokers, first + step, replicas, factor, min_isr)
         if isinstance(record, Refusal):
             return record
         records.append(record)

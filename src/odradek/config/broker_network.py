@@ -39,14 +39,6 @@ IDENTITY = (
         default=("PLAINTEXT:PLAINTEXT",),
         doc="Security protocol of each listener name, as NAME:PROTOCOL.",
     ),
-    Option(
-        name="odradek.metadata.restored.revision",
-        type=Type.LONG,
-        default=None,
-        check=POSITIVE,
-        doc="Accepts a metadata store that was put back from an older backup and ends at this revision; the refused "
-        "start names it.",
-    ),
 )
 
 CONNECTIONS = (

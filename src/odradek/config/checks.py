@@ -137,6 +137,18 @@ class Replicas:
                 )
 
 
+@dataclass(frozen=True, slots=True)
+class BrokerIds:
+    """A list of broker ids, also an empty one."""
+
+    allowed: str = "a list of broker ids"
+
+    def __call__(self, value: Value) -> None:
+        for each in value if isinstance(value, tuple) else ():
+            if not (each.isascii() and each.isdigit() and int(each) < 2**31):
+                raise ValueError("must be a broker id, a number from 0 on", each)
+
+
 ANY = AnyValue()
 POSITIVE = Between(1)
 NOT_NEGATIVE = Between(0)

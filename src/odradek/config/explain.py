@@ -6,6 +6,7 @@ Clients get Kafka's own words instead (`Option.parse`), which tools may know and
 from odradek.config.broker import BROKER_OPTIONS
 from odradek.config.checks import Between
 from odradek.config.errors import ConfigError
+from odradek.config.metadata import without_secret
 from odradek.config.option import Option, nearest
 from odradek.config.topic import TOPIC_OPTIONS
 from odradek.config.values import INTEGER_BITS, Type
@@ -27,11 +28,14 @@ def check_known(key: str, text: str) -> None:
 
 
 def check_value(option: Option, text: str) -> None:
-    """Raises ConfigError when the option does not take this text."""
+    """Raises ConfigError when the option does not take this text, or not at a start."""
+    if option.cluster_wide:
+        raise ConfigError(f"{option.name} must be set for all brokers together, while they run: it cannot be set here")
     try:
         option.parse(text)
     except ConfigError as error:
-        raise ConfigError(f'{option.name} cannot be "{text}": allowed is {allowed(option)}') from error
+        shown = without_secret(text) if option.sensitive else text
+        raise ConfigError(f'{option.name} cannot be "{shown}": allowed is {allowed(option)}') from error
 
 
 def allowed(option: Option) -> str:

@@ -42,6 +42,8 @@ class Option:
     """Whether a running broker takes a new value."""
     per_broker: bool = False
     """Whether a dynamic value can be given only to one broker, not to all."""
+    cluster_wide: bool = False
+    """Whether it can only be set for all brokers together, while they run."""
     sensitive: bool = False
     synonyms: tuple[Synonym, ...] = ()
     """Of a topic option: the broker keys behind it, the strongest first."""

@@ -48,6 +48,8 @@ class LedPartition(StoredPartition, Protocol):
 
     def replay(self, from_offset: int, on_batch: Callable[[memoryview], None], /) -> Awaitable[object]: ...
 
+    def may_be_replaced(self) -> bool: ...
+
 
 class Leaderships(Protocol):
     """What the coordinator asks of `replication.ReplicaManager`."""
@@ -82,6 +84,8 @@ class GroupCoordinator:
         self.topic = OffsetsTopic(cluster, self.settings)
         self._timers = TimerHeap(loop)
         self._shards: dict[int, Shard] = {}
+        self._led: dict[int, LedPartition] = {}
+        """The partition of each shard."""
         self._loads: dict[Shard, asyncio.Task[None]] = {}
         self._starts: dict[int, asyncio.Future[None]] = {}
         """Partitions whose shard somebody waits for."""
@@ -131,6 +135,7 @@ class GroupCoordinator:
         )
         shard = Shard(partition.index, self.settings.group, writer, self._timers, self._clock.time_ms)
         self._shards[partition.index] = shard
+        self._led[partition.index] = partition
         self._loads[shard] = self._loop.create_task(self._load(shard, partition))
 
     async def _load(self, shard: Shard, partition: LedPartition) -> None:
@@ -193,8 +198,9 @@ class GroupCoordinator:
         """The active shard of the group, or why there is none here."""
         if not self._is_active:
             return ErrorCode.coordinator_not_available
-        shard = self._shards.get(self.partition_for(group_id))
-        if shard is None:
+        index = self.partition_for(group_id)
+        shard = self._shards.get(index)
+        if shard is None or self._led[index].may_be_replaced():
             return ErrorCode.not_coordinator
         return shard if shard.error is ErrorCode.none else shard.error
 

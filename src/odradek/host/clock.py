@@ -18,6 +18,10 @@ class Clock(Protocol):
         """
         ...
 
+    def uptime_s(self) -> float:
+        """Seconds since the machine started, never going back, and going on while it sleeps."""
+        ...
+
 
 class SystemClock:
     """The operating system's wall clock."""
@@ -28,3 +32,7 @@ class SystemClock:
 
     stopwatch_s = staticmethod(time.perf_counter)
     """Seconds since some moment."""
+
+    def uptime_s(self) -> float:
+        """By CLOCK_BOOTTIME; where there is none (macOS), the clock may stand still while the machine sleeps."""
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -154,6 +154,11 @@ def become_helper() -> None:
     """Lowest priority, no interruption from the terminal, and no life of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
+    die_with_parent()
+
+
+def die_with_parent() -> None:
+    """Be killed when the process that started this one dies, on Linux; elsewhere the end of the input has to do."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -13,7 +13,8 @@ import os
 from uuid import UUID
 
 from odradek.host.files import FileSystem, read_file, write_all, write_atomically
-from odradek.log import sync_notes
+from odradek.log import life, sync_notes
+from odradek.log.life import NO_PROOF, Proof
 from odradek.log.properties import (
     FORMAT,
     META_PROPERTIES,
@@ -50,7 +51,7 @@ class LogDirectory:
         "files",
         "inventory",
         "path",
-        "predecessor_epoch",
+        "proof",
         "properties",
         "same_boot",
         "suspects",
@@ -66,8 +67,8 @@ class LogDirectory:
         """The last process stopped cleanly: nothing needs to be scanned."""
         self.same_boot = False
         """The kernel is the one the last process ran on and no I/O error was seen: all it wrote is there."""
-        self.predecessor_epoch = -1
-        """Broker epoch of the process that stopped cleanly (KIP-966), -1 when it did not."""
+        self.proof = NO_PROOF
+        """Since when nothing was lost here."""
         self.inventory = ""
         """Identity of the inventory that was written before the clean-stop marker, empty without one."""
         self.suspects: dict[str, None] = {}
@@ -112,9 +113,11 @@ class LogDirectory:
         self.properties = self._read_properties()
         marker = self._read(CLEAN_STOP)
         self.clean = marker is not None
-        self.predecessor_epoch, self.inventory = _parse_marker(marker or b"")
+        stopped_in, self.inventory = _parse_marker(marker or b"")
         self.same_boot = bool(boot_id) and self._read(BOOT_ID) == boot_id.encode()
         self.suspects = sync_notes.read(self.files, self.file(SYNCING)) if self.same_boot and not self.clean else {}
+        incarnation = "" if self.suspects else life.read(self.files, self.path, boot_id)
+        self.proof = Proof(stopped_in, incarnation)
 
     def require_node(self, node_id: int) -> None:
         """Raises PropertiesError when the directory is another node's."""
@@ -132,6 +135,10 @@ class LogDirectory:
             self._upgrade(found)
             write_atomically(self.files, self.file(META_PROPERTIES), render_properties(wanted))
             self.properties = wanted
+
+    def begin_life(self, boot_id: str, incarnation: str) -> None:
+        """Leave the name of this process for the next one, before the cluster hears of it. Raises OSError."""
+        life.begin(self.files, self.path, boot_id, incarnation)
 
     def begin_writing(self, boot_id: str) -> None:
         """From here on a crash is unclean: durable before the first append."""
@@ -180,6 +187,7 @@ class LogDirectory:
 def distrust_cache(files: FileSystem, path: str) -> None:
     """After an I/O error the next start scans in full, also on the same kernel. Best effort: the disk is failing."""
     with contextlib.suppress(OSError):
+        life.distrust(files, path)
         files.unlink(f"{path}/{BOOT_ID}")
         files.sync_directory(path)
 

@@ -14,6 +14,7 @@ from odradek.log import space
 from odradek.log.directory import LogDirectory, distrust_cache
 from odradek.log.errors import DirectoryFailedError, DiskFullError, LogError
 from odradek.log.health import DirectoryHealth
+from odradek.log.life import Proof
 from odradek.log.log import Log
 from odradek.log.log_state import directory_of
 from odradek.log.settings import LogSettings
@@ -75,10 +76,11 @@ class LogDirectories:
             directory.require_node(node_id)
         return next((each.properties.cluster_id for each in self._usable() if each.properties is not None), None)
 
-    def predecessor_epoch(self) -> int:
-        """Broker epoch that every directory's clean-stop marker carries, -1 when there is none (KIP-966)."""
-        epochs = {directory.predecessor_epoch for directory in self.directories}
-        return epochs.pop() if len(epochs) == 1 else -1
+    def proof(self) -> Proof:
+        """Since when nothing was lost in any of the directories: as far as they agree."""
+        epochs = {directory.proof.epoch for directory in self.directories}
+        incarnations = {directory.proof.incarnation for directory in self.directories}
+        return Proof(epochs.pop() if len(epochs) == 1 else -1, incarnations.pop() if len(incarnations) == 1 else "")
 
     @property
     def any_failed(self) -> bool:

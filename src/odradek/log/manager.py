@@ -86,6 +86,15 @@ class LogManager(LogRegistry):
                 self.fail_directory(directory.path, f"cannot be written: {error}")
         self._require_a_directory()
 
+    def begin_life(self, incarnation: str) -> None:
+        """Leave the name under which this process registers. Raises DirectoryFailedError: no directory is left."""
+        for directory in self._usable():
+            try:
+                directory.begin_life(self.host.boot_id, incarnation)
+            except OSError as error:
+                self.fail_directory(directory.path, f"cannot be written: {error}")
+        self._require_a_directory()
+
     async def load(self, cluster_id: str, node_id: int) -> None:
         """Identify the directories, open every log, recover where the last stop was not clean.
 

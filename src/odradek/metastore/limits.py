@@ -11,7 +11,8 @@ class Limits:
     """Bounds of a store. A transaction's operations are counted as etcd counts them: per list, not in sum."""
 
     max_operations: int = 128
-    max_bytes: int = 1536 * 1024
+    max_bytes: int = 1500 * 1024
+    """Of keys and values. etcd takes 1.5 MiB with everything that is around them (128 operations a list: 12 KiB)."""
     pending_requests_max: int = 10_000
     group_requests_max: int = 1_000
     history_events_max: int = 4_000

@@ -24,6 +24,7 @@ from odradek.log.writer import LogWriter
 from odradek.replication.errors import PartitionError
 from odradek.replication.followers import Followers
 from odradek.replication.high_watermark import (
+    ACKS_ALL,
     append_error,
     commit_error,
     counts_flushed_only,
@@ -48,6 +49,7 @@ class Partition:
         "_fetches",
         "_followers",
         "_health",
+        "_is_doubtful",
         "_isr_size",
         "_logs",
         "_min_isr",
@@ -70,6 +72,7 @@ class Partition:
         logs: LogManager,
         on_resigned: "Callable[[Partition], None]",
         on_isr_wanted: "Callable[[Partition], None]" = lambda partition: None,
+        is_doubtful: Callable[[], bool] = lambda: False,
     ) -> None:
         self.topic = log.topic
         self.index = log.partition
@@ -85,6 +88,8 @@ class Partition:
         self._on_resigned = on_resigned
         self._on_isr_wanted = on_isr_wanted
         """Called when a replica that is not in sync may have become so."""
+        self._is_doubtful = is_doubtful
+        """Whether another broker may lead by now without this one knowing (`cluster.lease_clock`)."""
         self._health: DirectoryHealth = logs.health_of(log)
         self._commits: CommitWaiters | None = None
         self._removals: CommitWaiters | None = None
@@ -190,6 +195,8 @@ class Partition:
         health = self._health
         if health.refusal is not None:
             health.check()
+        if self._followers is not None and self.may_be_replaced(required_acks):
+            return AppendResult(ErrorCode.not_leader_or_follower, -1, -1, -1, self.log.log_start_offset)
         if (refused := append_error(required_acks, isr_size=self._isr_size, min_isr=self._min_isr)) is not _NONE:
             return AppendResult(refused, -1, -1, -1, self.log.log_start_offset)
         logs = self._logs
@@ -211,6 +218,14 @@ class Partition:
         if result.error is _NONE and not result.duplicate:
             self._appended(len(records))
         return result
+
+    def may_be_replaced(self, required_acks: int = 1) -> bool:
+        """Whether what is asked would be promised by this broker alone, while another one may lead already.
+
+        With acks=all and other replicas in sync, those decide: they do not follow a leader that was replaced.
+        """
+        is_alone = required_acks != ACKS_ALL or self._isr_size == 1
+        return is_alone and self._followers is not None and self._is_doubtful()
 
     def is_committed(self, last_offset: int) -> bool:
         """Whether acks=all may be answered now."""

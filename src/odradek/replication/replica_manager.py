@@ -40,6 +40,7 @@ class ReplicaManager:
         broker_epoch: Callable[[], int],
         config: Callable[[], BrokerConfig],
         confirm_deleted: Callable[[UUID], Awaitable[None]],
+        is_doubtful: Callable[[], bool] = lambda: False,
     ) -> None:
         self._logs = logs
         self._loop = logs.loop
@@ -47,6 +48,7 @@ class ReplicaManager:
         self._broker_epoch = broker_epoch
         self._config = config
         self._confirm_deleted = confirm_deleted
+        self._is_doubtful = is_doubtful
         self._by_name: dict[str, dict[int, Replica]] = {}
         self._by_id: dict[UUID, dict[int, Replica]] = {}
         self._image = ClusterImage()
@@ -56,6 +58,8 @@ class ReplicaManager:
         self.on_following: Callable[[Partition, PartitionImage | None], None] = lambda partition, image: None
         """Told whom a partition has to follow, each time that changes; None: nobody (any more)."""
         self._to_delete: dict[UUID, None] = {}
+        self._to_remove: dict[LogKey, None] = {}
+        """Logs of partitions whose replica here was moved elsewhere."""
         self._to_set_aside: dict[LogKey, None] = {}
         self._to_create: dict[PartitionKey, None] = {}
         self._unplaced: dict[PartitionKey, None] = {}
@@ -63,7 +67,8 @@ class ReplicaManager:
         self._worker: asyncio.Task[None] | None = None
         self._confirmations: dict[UUID, asyncio.Task[None]] = {}
         self._undeleted: dict[UUID, None] = {}
-        """Topics that a full disk let nobody delete; tried again now and then."""
+        """Topics that a full disk let nobody delete; tried again now and then, as are the replicas beside them."""
+        self._unremoved: dict[LogKey, None] = {}
         logs.on_resumed = self._retry_unplaced
         logs.on_retry = self._retry_undeleted
 
@@ -123,7 +128,8 @@ class ReplicaManager:
         created = {topic.topic_id for topic in delta.topics_created}
         for change in delta.partitions:
             if change.after is not None and change.topic.topic_id not in created:
-                self._start_partition(change.topic, change.index, change.after, existing=change.before is not None)
+                had_replica = change.before is not None and self._broker_id in change.before.replicas
+                self._start_partition(change.topic, change.index, change.after, existing=had_replica)
         self._reconfigure(delta)
         self._work()
 
@@ -156,12 +162,13 @@ class ReplicaManager:
         self._to_delete[topic.topic_id] = None
 
     def _start_partition(self, topic: TopicImage, index: int, image: PartitionImage, *, existing: bool) -> None:
-        """`existing`: the partition was there before, so that its log must be too."""
+        """`existing`: the partition had its replica here before, so that its log must be here too."""
         replicas = self._by_id[topic.topic_id]
         replica = replicas.get(index)
         if self._broker_id not in image.replicas:
-            replicas[index] = ErrorCode.not_leader_or_follower
+            self._drop_replica(topic, index, image)
             return
+        self._to_remove.pop((topic.topic_id, index), None)
         if isinstance(replica, Partition):
             self._lead_or_follow(replica, image)
             return
@@ -174,13 +181,36 @@ class ReplicaManager:
             replicas[index] = ErrorCode.not_leader_or_follower
             self._to_create[key] = None
 
+    def _drop_replica(self, topic: TopicImage, index: int, image: PartitionImage) -> None:
+        """The partition's replicas are elsewhere: it is not served here any more, and its log is deleted.
+
+        A crash before that does no harm: the next start finds the log again. One found so is deleted only where its
+        records are known to be older than the replicas of today: not after metadata was put back from a backup.
+        """
+        key, replicas = (topic.topic_id, index), self._by_id[topic.topic_id]
+        replica, replicas[index] = replicas.get(index), ErrorCode.not_leader_or_follower
+        self._unplaced.pop(PartitionKey(topic.name, index, topic.topic_id), None)
+        if isinstance(replica, Partition):
+            replica.resign(ErrorCode.not_leader_or_follower, "the replica here was moved to another broker")
+        log = self._logs.get(*key)
+        if log is None:
+            return
+        if isinstance(replica, Partition) or _is_outdated(log, image, self._image):
+            self._to_remove[key] = None
+        else:
+            logger.warning("%s is newer than the metadata, which has no replica of it here: set aside", log.directory)
+            self._to_set_aside[key] = None
+
     def _adopt(self, key: PartitionKey, log: Log) -> None:
         """The log is there: make the partition, and lead it where the image says so."""
         topic = self._image.topics_by_id.get(key.topic_id)
         if topic is None:
             return
+        if self._broker_id not in topic.partitions[key.partition].replicas:
+            self._to_remove[key.topic_id, key.partition] = None
+            return
         log.config = self._topic_config(topic)
-        partition = Partition(log, self._logs, self._resigned, self._isr_wanted)
+        partition = Partition(log, self._logs, self._resigned, self._isr_wanted, self._is_doubtful)
         self._by_id[key.topic_id][key.partition] = partition
         self._logs.attach(log, partition)
         self._lead_or_follow(partition, topic.partitions[key.partition])
@@ -228,12 +258,15 @@ class ReplicaManager:
     # -- what needs the disk --------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        if self._worker is None and (self._to_create or self._to_delete or self._to_set_aside):
+        if self._worker is None and self._has_work():
             self._worker = self._loop.create_task(self._catch_up(), name="replica manager")
+
+    def _has_work(self) -> bool:
+        return bool(self._to_create or self._to_delete or self._to_remove or self._to_set_aside)
 
     async def _catch_up(self) -> None:
         try:
-            while self._to_create or self._to_delete or self._to_set_aside:
+            while self._has_work():
                 await self._remove_logs()
                 await self._create_logs()
         finally:
@@ -243,6 +276,9 @@ class ReplicaManager:
         """Before anything is made: a new topic may need the place of an old one."""
         strays, self._to_set_aside = self._to_set_aside, {}
         await self._logs.set_aside_strays(strays)
+        removed, self._to_remove = self._to_remove, {}
+        if removed and not await self._logs.delete(removed) and self._logs.has_refused_deletions:
+            self._unremoved.update(removed)
         deleted, self._to_delete = self._to_delete, {}
         for topic_id in deleted:
             keys = [key for key in self._logs.directories_by_key() if key[0] == topic_id]
@@ -267,7 +303,11 @@ class ReplicaManager:
         wanted, self._to_create = self._to_create, {}
         by_config: dict[int, tuple[TopicConfig, list[PartitionKey]]] = {}
         for key in wanted:
-            if (topic := self._image.topics_by_id.get(key.topic_id)) is not None:
+            if (key.topic_id, key.partition) in self._unremoved:
+                self._unplaced[key] = None
+                continue
+            topic = self._image.topics_by_id.get(key.topic_id)
+            if topic is not None and self._broker_id in topic.partitions[key.partition].replicas:
                 config = self._topic_config(topic)
                 by_config.setdefault(id(config), (config, []))[1].append(key)
         for config, keys in by_config.values():
@@ -282,18 +322,25 @@ class ReplicaManager:
         else:
             logger.error("%s could not be made: %s", key.name, made)
             self._by_id[key.topic_id][key.partition] = ErrorCode.kafka_storage_error
-            if isinstance(made, DiskFullError) or self._undeleted:  # One of these may have had its name.
+            if isinstance(made, DiskFullError) or self._undeleted or self._unremoved:  # One may have had its name.
                 self._unplaced[key] = None
 
     def _retry_undeleted(self) -> None:
         undeleted, self._undeleted = self._undeleted, {}
         self._to_delete.update(undeleted)
+        unremoved, self._unremoved = self._unremoved, {}
+        self._to_remove.update(unremoved)
         self._retry_unplaced("")
 
     def _retry_unplaced(self, _: str) -> None:
         unplaced, self._unplaced = self._unplaced, {}
         self._to_create.update(unplaced)
         self._work()
+
+
+def _is_outdated(log: Log, image: PartitionImage, cluster: ClusterImage) -> bool:
+    """Whoever drops a replica begins a leader epoch that this replica never sees."""
+    return cluster.restored == 0 and log.epochs.latest_epoch < image.leader_epoch
 
 
 def _serving(replica: Replica) -> Replica:

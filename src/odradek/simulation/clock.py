@@ -20,6 +20,10 @@ class SimulatedClock:
         """Virtual: work takes no time."""
         return self._schedule.now
 
+    def uptime_s(self) -> float:
+        """Virtual, whatever the wall clock does."""
+        return self._schedule.now * (1 + self.drift)
+
     def jump(self, delta_ms: int) -> None:
         """Somebody set the clock."""
         self.offset_ms += delta_ms

@@ -5,9 +5,9 @@
     with BrokerProcess() as broker:
         producer = Producer({"bootstrap.servers": broker.bootstrap})
 
-Both kinds serve `with` and `async with`. The pytest fixtures are in `odradek.testing.plugin` and come with the
-installation. Imports `odradek.broker` only when a broker starts; importing this package costs next to nothing, since
-pytest does it in every run.
+`ClusterProcess` starts several brokers at once that are one cluster. All serve `with` and `async with`. The pytest
+fixtures are in `odradek.testing.plugin` and come with the installation. Imports `odradek.broker` only when a broker
+starts; importing this package costs next to nothing, since pytest does it in every run.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from odradek.testing.cluster import ClusterProcess
     from odradek.testing.errors import BrokerFailedError
     from odradek.testing.in_process import InProcessBroker
     from odradek.testing.process import BrokerProcess
 
-__all__ = ["BrokerFailedError", "BrokerProcess", "InProcessBroker"]
+__all__ = ["BrokerFailedError", "BrokerProcess", "ClusterProcess", "InProcessBroker"]
 
 _HOMES = {
     "BrokerFailedError": "odradek.testing.errors",
     "BrokerProcess": "odradek.testing.process",
+    "ClusterProcess": "odradek.testing.cluster",
     "InProcessBroker": "odradek.testing.in_process",
 }
 

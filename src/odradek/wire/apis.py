@@ -64,9 +64,12 @@ APIS = (
     Api(42, "delete_groups", 0, 2, 2),
     Api(43, "elect_leaders", 0, 2, 2),
     Api(44, "incremental_alter_configs", 0, 1, 1),
+    Api(45, "alter_partition_reassignments", 0, 1, 0),
+    Api(46, "list_partition_reassignments", 0, 0, 0),
     Api(47, "offset_delete", 0, 0, NEVER),
     Api(60, "describe_cluster", 0, 2, 0),
     Api(61, "describe_producers", 0, 0, 0),
+    Api(64, "unregister_broker", 0, 0, 0),
     Api(74, "list_config_resources", 0, 1, 0),
     Api(75, "describe_topic_partitions", 0, 0, 0),
 )

@@ -109,10 +109,17 @@ def metadata_response(
 
 
 def described_partition(
-    index: int, leader: int, leader_epoch: int, replicas: Ids, isr: Ids, eligible: Ids, offline: Ids
+    index: int,
+    leader: int,
+    leader_epoch: int,
+    replicas: Ids,
+    isr: Ids,
+    eligible: Ids,
+    last_known_eligible: Ids,
+    offline: Ids,
 ) -> bytes:
-    """A DescribeTopicPartitionsResponsePartition; the last known ELR is empty."""
-    lists: Iterable[bytes] = [broker_ids(ids, True) for ids in (replicas, isr, eligible, (), offline)]
+    """A DescribeTopicPartitionsResponsePartition (KIP-966)."""
+    lists: Iterable[bytes] = [broker_ids(ids, True) for ids in (replicas, isr, eligible, last_known_eligible, offline)]
     return b"".join([_PARTITION_WITH_EPOCH.pack(0, index, leader, leader_epoch), *lists, _NO_TAGS])
 
 

@@ -25,6 +25,8 @@ MINIMAL: dict[str, dict[str, Any]] = {
     "describe_log_dirs": {"topics": None},
     "elect_leaders": {"topic_partitions": []},
     "list_config_resources": {},
+    "alter_partition_reassignments": {"topics": []},
+    "list_partition_reassignments": {"topics": None},
 }
 
 
