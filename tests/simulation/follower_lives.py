@@ -41,6 +41,8 @@ class FollowerLives(Following):
         self.chance = Random(f"{seed} follower lives")
         self.synced = synced
         self.sequences = [0] * PARTITIONS
+        self.retired: dict[tuple[int, int], LeaderLog] = {}
+        """By partition and broker: the log of a leader that was deposed."""
         self.told: dict[int, int] = {}
         """By partition: the offset its present leader was told is here."""
 
@@ -78,7 +80,9 @@ class FollowerLives(Following):
     # What leaders do
 
     def append(self, index: int) -> None:
-        log = self.led(index, self.images[index].leader)
+        self.append_to(self.led(index, self.images[index].leader), index)
+
+    def append_to(self, log: LeaderLog, index: int) -> None:
         for _ in range(self.chance.randint(1, 3)):
             values = [f"{index}-{self.sequences[index] + each}" for each in range(self.chance.randint(1, 4))]
             values[0] += "." * self.chance.choice((0, 50, 700))
@@ -96,16 +100,20 @@ class FollowerLives(Following):
             log.batches = [batch for batch in log.batches if batch.last_offset >= log.start] or log.batches[-1:]
 
     def elect(self, index: int) -> None:
-        """The other broker, which has a part of the log, or the same one again, which has lost a part of it."""
+        """Either broker: with a part of the log, or with one of its own, which it went on with when nobody listened."""
         before = self.images[index]
         old, leader = self.led(index, before.leader), self.chance.choice(LEADERS)
-        new = old.copy_to(self.chance.choice((old.end, self.chance.randint(old.start, old.end))))
-        new.lead(before.leader_epoch + self.chance.choice((1, 1, 3)))
+        own = self.retired.pop((index, leader), None)
+        if own is None or self.chance.random() < 0.4:
+            own = old.copy_to(self.chance.choice((old.end, self.chance.randint(old.start, old.end))))
         del self.leaders[before.leader].logs[TOPIC_ID, index]
+        self.retired[index, before.leader] = old
+        self.append_to(old, index)
+        own.lead(before.leader_epoch + self.chance.choice((1, 1, 3)))
         self.told.pop(index, None)
-        self.lead(new, index, leader, in_sync=False)
+        self.lead(own, index, leader, in_sync=False)
         if self.chance.random() < 0.7:
-            self.append(index)
+            self.append_to(own, index)
 
     # What happens to them all
 

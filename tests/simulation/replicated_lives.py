@@ -11,7 +11,7 @@ from kio.schema.errors import ErrorCode
 from odradek.simulation import CrashKind, Process
 from odradek.wire.record_codec import Record, decode_batch, encode_batch
 from odradek.wire.records import batches
-from tests.simulation.replicated import BROKERS, DIRECTORY, RETRIED, TOPIC, Replicated, host_of
+from tests.simulation.replicated import BROKERS, DIRECTORY, PORT, RETRIED, TOPIC, Replicated, host_of
 from tests.support.wire_client import WireClient
 
 PARTITIONS, DEATHS, BATCHES_PAUSE_SECONDS = 2, 4, 0.3
@@ -58,8 +58,8 @@ class ReplicatedLives(Replicated):
     async def try_to_produce(self, index: int, leader: int, values: list[str], data: bytes) -> int:
         """Once; whom to ask next."""
         try:
-            async with await WireClient.connect(host_of(leader), 9092) as client:
-                answer = await client.produce(TOPIC, index, data, timeout=PRODUCE_SECONDS)
+            async with asyncio.timeout(PRODUCE_SECONDS), await WireClient.connect(host_of(leader), PORT) as client:
+                answer = await client.produce(TOPIC, index, data)
                 if answer.error_code is ErrorCode.none:
                     self.acknowledged.update(
                         ((index, answer.base_offset + at), value) for at, value in enumerate(values)

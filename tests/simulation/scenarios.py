@@ -15,6 +15,7 @@ from tests.simulation.echo import run_echo_world
 from tests.simulation.follower_lives import FollowerLives
 from tests.simulation.log_lives import run_lives
 from tests.simulation.readers import Readers
+from tests.simulation.replicated_lives import ReplicatedLives
 
 CRASHES, RECOVERIES = 4, 3
 LOG_STEPS_MAX = 250
@@ -127,6 +128,16 @@ def synced_follower(seed: int) -> str:
     return FollowerLives(seed, synced=True, replay=replay_line("synced-follower", seed)).live()
 
 
+def replicated(seed: int) -> str:
+    """Three brokers of which one at a time dies and comes back, under producers with acks=all."""
+    return ReplicatedLives(seed, flushed=False, replay=replay_line("replicated", seed)).live()
+
+
+def flushed_replicated(seed: int) -> str:
+    """The same with flush.messages=1."""
+    return ReplicatedLives(seed, flushed=True, replay=replay_line("flushed-replicated", seed)).live()
+
+
 def _steps(seed: int, name: str, kinds: tuple[Kind, ...], *, flushed: bool, script: type[Script] = Script) -> str:
     return run_steps(seed, kinds, flushed=flushed, script=script, replay=replay_line(name, seed))
 
@@ -159,6 +170,8 @@ SCENARIOS: dict[str, Callable[[int], str]] = {
     "readers": readers,
     "follower": follower,
     "synced-follower": synced_follower,
+    "replicated": replicated,
+    "flushed-replicated": flushed_replicated,
     "echo": echo,
 }
 """By name: seed -> digest of the run; whatever it raises is what was found."""

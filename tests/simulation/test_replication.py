@@ -4,6 +4,7 @@ import pytest
 
 from odradek.simulation import Process
 from tests.simulation.replicated import BROKERS, Replicated
+from tests.simulation.scenarios import flushed_replicated, replay_line, replicated
 
 
 @pytest.mark.parametrize("flush_messages", ["9223372036854775807", "1"])
@@ -22,3 +23,13 @@ def test_what_is_produced_with_acks_all_is_on_every_replica_byte_for_byte(seed: 
         await cluster.converged()
 
     cluster.run(scenario)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_brokers_that_die_one_at_a_time_and_return_lose_nothing_acknowledged(seed: int) -> None:
+    assert replicated(seed), replay_line("replicated", seed)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nor_do_they_when_every_message_is_flushed(seed: int) -> None:
+    assert flushed_replicated(seed), replay_line("flushed-replicated", seed)
