@@ -50,6 +50,7 @@ class Replicated:
                     "log.dirs": DIRECTORY,
                     "listeners": f"PLAINTEXT://{host_of(broker_id)}:{PORT}",
                     "odradek.disk.reserve.bytes": 0,
+                    "broker.rack": host_of(broker_id),
                     **self.config,
                 }
             )
