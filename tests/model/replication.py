@@ -12,9 +12,6 @@ from types import SimpleNamespace
 from typing import NamedTuple
 from uuid import UUID
 
-from odradek.replication.following import Cut, OwnLog, Take, decide
-from odradek.wire.replica_fetch import FetchedPartition
-
 from odradek.broker.handlers import fetch_plan
 from odradek.cluster.elections import elect, keeps
 from odradek.cluster.image import NO_LEADER, BrokerImage, ClusterImage, PartitionImage
@@ -24,8 +21,10 @@ from odradek.cluster.records import BrokerRecord, PartitionRecord, ReplicaEpochs
 from odradek.log.epoch_cache import EpochCache
 from odradek.log.life import NO_PROOF, Proof
 from odradek.replication.followers import Followers
+from odradek.replication.following import Cut, OwnLog, Take, decide
 from odradek.replication.high_watermark import next_high_watermark
 from odradek.wire.fetch import FetchPartition
+from odradek.wire.replica_fetch import FetchedPartition
 
 IDS = (0, 1, 2)
 MIN_ISR = 2
