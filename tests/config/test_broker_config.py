@@ -126,3 +126,22 @@ def test_clients_are_answered_in_kafkas_words(values: Mapping[str, str], message
     with pytest.raises(ConfigError) as raised:
         BrokerConfig.parse({}).with_dynamic(values)
     assert str(raised.value) == message
+
+
+def test_brokers_reach_each_other_over_a_listener_that_is_advertised() -> None:
+    listeners = {
+        "listeners": "CLIENTS://a:1,BROKERS://a:2",
+        "listener.security.protocol.map": "CLIENTS:PLAINTEXT,BROKERS:PLAINTEXT",
+    }
+    BrokerConfig.parse({**listeners, "inter.broker.listener.name": "brokers"})
+    with pytest.raises(ConfigError, match=r"(?i)must be the name of an advertised listener"):
+        BrokerConfig.parse({**listeners, "inter.broker.listener.name": "OTHERS"})
+    with pytest.raises(ConfigError, match=r"(?i)must be the name of an advertised listener"):
+        BrokerConfig.parse(
+            {**listeners, "advertised.listeners": "CLIENTS://a:1", "inter.broker.listener.name": "BROKERS"}
+        )
+
+
+def test_a_leader_must_not_wait_longer_than_its_replicas_wait_for_it() -> None:
+    with pytest.raises(ConfigError, match=r"replica.fetch.wait.max.ms: Value must be no more than .* \(400\)"):
+        BrokerConfig.parse({"replica.socket.timeout.ms": 400})

@@ -63,6 +63,11 @@ def test_a_stored_value_nobody_can_read_any_more_gives_way_to_the_default() -> N
             "Invalid value 17 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1",
         ),
         (
+            {"follower.replication.throttled.replicas": "0:1,2"},
+            "Invalid value 0:1,2 for configuration follower.replication.throttled.replicas: must be the literal '*' "
+            "or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+        ),
+        (
             {"min.compaction.lag.ms": "10", "max.compaction.lag.ms": "5"},
             "conflict topic config setting min.compaction.lag.ms (10) > max.compaction.lag.ms (5)",
         ),
@@ -82,6 +87,9 @@ def test_overrides_are_refused_in_the_words_kafka_uses(overrides: Mapping[str, s
         {"segment.bytes": " 2000000 "},
         {"unclean.leader.election.enable": "TRUE"},
         {"retention.bytes": "-5"},
+        {"follower.replication.throttled.replicas": "*"},
+        {"follower.replication.throttled.replicas": "0:1,12:3"},
+        {"follower.replication.throttled.replicas": ""},
     ],
 )
 def test_what_kafka_lets_pass_passes(overrides: Mapping[str, str]) -> None:
