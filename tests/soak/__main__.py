@@ -14,6 +14,7 @@ from tests.soak.seeds import Seeds
 from tests.soak.steps import OUTPUT_LINES_MAX, Step, churn_step, fuzz_step, kill_step, simulation_steps
 
 KILLS_PER_STEP = 10
+KILLS_MAX = 50
 
 
 class Soak:
@@ -71,9 +72,10 @@ class Soak:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description="Longer runs than CI has time for.")
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--kills", type=int, default=50, help="kill -9 under load, this many times in all")
+    parser.add_argument("--kills", type=int, help="kill -9 under load, in all; five a minute, at most 50, unless given")
     arguments = parser.parse_args()
-    soak = Soak(arguments.minutes, arguments.kills)
+    kills = min(int(5 * arguments.minutes), KILLS_MAX) if arguments.kills is None else arguments.kills
+    soak = Soak(arguments.minutes, kills)
     soak.run()
     print(f"{soak.ran} steps, {len(soak.failed)} failed")
     for step in soak.failed:
