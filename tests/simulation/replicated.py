@@ -50,6 +50,7 @@ class Replicated:
                     "log.dirs": DIRECTORY,
                     "listeners": f"PLAINTEXT://{host_of(broker_id)}:{PORT}",
                     "odradek.disk.reserve.bytes": 0,
+                    "broker.rack": host_of(broker_id),
                     **self.config,
                 }
             )
@@ -73,7 +74,7 @@ class Replicated:
     # What clients do
 
     async def until_done(self, action: Any, broker_id: int = 1) -> Any:
-        """Do it over a new connection, again and again until it gives something."""
+        """Do it over a new connection, at the next broker each time, until it gives something."""
         async with asyncio.timeout(SETTLE_SECONDS_MAX):
             while True:
                 try:
@@ -82,6 +83,7 @@ class Replicated:
                             return result
                 except RETRIED:
                     pass
+                broker_id = BROKERS[BROKERS.index(broker_id) - 1]
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def create(self, partitions: int = 1, **configs: str) -> None:

@@ -50,33 +50,31 @@ def preferred_transfers(state: ClusterState, percentage: int) -> Iterator[Transf
 
 
 def even_preferences(tally: Tally) -> Iterator[Move]:
-    """Another of the same replicas first in the list, where one broker is it for more partitions than another."""
-    led: dict[int, dict[int, None]] = {broker: {} for broker in tally.targets}
-    for position, partition in enumerate(tally.partitions):
-        if partition.replicas and partition.replicas[0] in led and tally.can_move(position):
-            led[partition.replicas[0]][position] = None
-    while (found := _most_uneven(tally, led)) is not None:
-        position, target = found
-        partition = tally.partitions[position]
-        source = partition.replicas[0]
-        more, fewer = tally.preferred[source], tally.preferred[target]
-        reason = f"broker {source} is the preferred leader of {more} partitions, broker {target} of {fewer}"
-        del led[source][position]
-        yield tally.change(position, _swapped(partition.replicas, target), reason)
+    """Another of the same replicas first in the list, where one broker is it for more partitions than another.
+
+    Each makes the sum of the squares of these numbers smaller; all partitions are gone through until none does.
+    """
+    is_even = False
+    while not is_even:
+        is_even = True
+        for position, partition in enumerate(tally.partitions):
+            if (target := _led_less(tally, position, partition)) is None:
+                continue
+            source = partition.replicas[0]
+            more, fewer = tally.preferred[source], tally.preferred[target]
+            reason = f"broker {source} is the preferred leader of {more} partitions, broker {target} of {fewer}"
+            yield tally.change(position, _swapped(partition.replicas, target), reason)
+            is_even = False
 
 
-def _most_uneven(tally: Tally, led: dict[int, dict[int, None]]) -> tuple[int, int] | None:
-    """A partition of the broker that leads most, and the one of its in-sync replicas that leads fewest."""
-    for source in sorted(led, key=lambda broker: (-tally.preferred[broker], broker)):
-        best: tuple[int, int, int] | None = None
-        for position in led[source]:
-            for replica in _staying(tally.state, tally.partitions[position]):
-                fewer = (tally.preferred[replica], position, replica)
-                if tally.preferred[source] - fewer[0] >= DIFFERENCE and (best is None or fewer < best):
-                    best = fewer
-        if best is not None:
-            return best[1], best[2]
-    return None
+def _led_less(tally: Tally, position: int, partition: PartitionState) -> int | None:
+    """The one of its in-sync replicas that leads fewest, where that is fewer enough than the preferred leader does."""
+    if not partition.replicas or partition.replicas[0] not in tally.state.brokers or not tally.can_move(position):
+        return None
+    least = min(_staying(tally.state, partition), key=lambda each: (tally.preferred[each], each), default=None)
+    if least is None or tally.preferred[partition.replicas[0]] - tally.preferred[least] < DIFFERENCE:
+        return None
+    return least
 
 
 def _swapped(replicas: tuple[int, ...], first: int) -> tuple[int, ...]:

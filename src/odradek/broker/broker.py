@@ -12,6 +12,7 @@ from odradek.broker.connections import Connections
 from odradek.broker.fetch_sessions import FetchSessions
 from odradek.broker.listener import BoundListener, listen
 from odradek.broker.load_report import LoadReport
+from odradek.broker.peer_watch import PeerWatch
 from odradek.broker.router import Router
 from odradek.broker.topic_metadata import TopicMetadata
 from odradek.cluster.cluster import Cluster
@@ -138,6 +139,7 @@ class Broker:
             self.logs, self.node_id, lambda: self.cluster.broker_epoch, lambda: self.config, lambda: self.cluster.image
         )
         self.replicas.on_following = self.fetchers.follow
+        self._peers = PeerWatch(self.loop, self.cluster, lambda broker: self.fetchers.endpoint_of(broker.broker_id))
         self.topic_metadata = TopicMetadata(lambda: self.cluster.image)
         self.groups = GroupCoordinator(
             self.replicas, self.cluster, self._start_config, self.host.clock, self.loop, self.host.random
@@ -159,6 +161,7 @@ class Broker:
         for bound in self.listeners:
             await bound.serve()
         self.is_serving = True
+        self._peers.start()
         self._load_reports = self.loop.create_task(self._load_report.run(), name="load report")
         self.router.preload()
 
@@ -173,6 +176,7 @@ class Broker:
             self._load_reports.cancel()
             await asyncio.wait([self._load_reports])
         if self._is_started:
+            await self._peers.stop()
             await self.groups.stop()
             await self.isr_changes.stop()
             await self.fetchers.stop()

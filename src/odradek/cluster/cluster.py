@@ -9,7 +9,7 @@ from uuid import UUID
 from odradek.cluster.balancer import Balancer
 from odradek.cluster.configs import Configs
 from odradek.cluster.controller import Controller
-from odradek.cluster.duties import Rules, abandoned_intents, decide_duties
+from odradek.cluster.duties import Duties, Rules, abandoned_intents, decide_duties
 from odradek.cluster.fencing import Silence
 from odradek.cluster.ids import random_uuid, uuid_text
 from odradek.cluster.image import ClusterImage, ImageDelta, TopicImage
@@ -39,6 +39,7 @@ from odradek.cluster.results import (
     TopicResult,
     UnregisterResult,
 )
+from odradek.cluster.suspicion import Suspicions, is_suspected
 from odradek.cluster.topic_writes import TopicWrites
 from odradek.cluster.topics import Topics
 from odradek.cluster.unregistering import Unregistering
@@ -86,7 +87,7 @@ class Cluster:
         """Names this process."""
         identity = Identity(node_id, self.incarnation, tuple(endpoints), rack, directory_id)
         ttl_s = config.get("broker.session.timeout.ms") / 1000
-        self._silence = Silence(ttl_s)
+        self._silence, self._suspicions = Silence(ttl_s), Suspicions(ttl_s)
         self._clock = host.clock
         self._lease_clock = LeaseClock()
         self._membership = Membership(store, self._keys, self._writer, identity, ttl_s)
@@ -318,16 +319,23 @@ class Cluster:
                 self._attention.set()
 
     async def _govern_once(self) -> None:
+        if self.image.controller_id != self.node_id and is_suspected(self.image, self.image.controller_id):
+            await self._membership.depose(self.image)
+            await self._membership.campaign()
         if self.image.controller_id == -1:
             await self._membership.campaign()
             _, revision = await self._writer.get(self._keys.controller)
             await self._feed.reach(revision)
         for topic_id, intent in abandoned_intents(self.image, *self._owner(), self._topics.in_progress):
             await self._controller.settle_intent(topic_id, intent, self.image)
-        while self.is_controller and (duties := decide_duties(self.image, self._rules, self._spared())):
+        while self.is_controller and (duties := self._duties()):
             written = await self._controller.carry_out(duties, self.image)
             _, revision = await self._writer.get(self._keys.controller)
             await self._feed.reach(max(written, revision))
+
+    def _duties(self) -> Duties:
+        dead = self._suspicions.believed(self.image, self._loop.time())
+        return decide_duties(self.image, self._rules, self._spared(), dead)
 
     def _spared(self) -> frozenset[int]:
         """Brokers whose silence is not believed yet; they are looked at again when it is."""
@@ -406,6 +414,14 @@ class Cluster:
     async def unregister_broker(self, broker_id: int) -> UnregisterResult:
         """Take a broker out of the cluster for good."""
         return await self._unregistering.unregister(broker_id)
+
+    async def suspect(self, broker_id: int, epoch: int) -> None:
+        """Tell the others that this broker's process was found dead. Raises MetadataUnavailable, LeaseLost."""
+        await self._membership.suspect(broker_id, epoch)
+
+    async def acquit(self, broker_id: int) -> None:
+        """It lives after all. Raises MetadataUnavailable."""
+        await self._membership.acquit(broker_id)
 
     async def report_load(self, load: LoadRecord) -> None:
         """Tell the controller what this broker holds. Raises MetadataUnavailable, LeaseLost."""

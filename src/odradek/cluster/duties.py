@@ -40,14 +40,17 @@ class Duties:
         return bool(self.fence or self.partitions or self.unfence or self.intents or self.deleted)
 
 
-def decide_duties(image: ClusterImage, rules: Rules, spared: Container[int] = ()) -> Duties:
-    """Everything the controller should bring about now. `spared`: brokers whose silence is not believed yet."""
-    projected = project_brokers(image, spared)
+def decide_duties(image: ClusterImage, rules: Rules, spared: Container[int] = (), dead: Container[int] = ()) -> Duties:
+    """Everything the controller should bring about now.
+
+    `spared`: brokers whose silence is not believed yet; `dead`: those found dead, whatever their leases say.
+    """
+    projected = project_brokers(image, spared, dead)
     flipped = [broker for broker_id, broker in sorted(image.brokers.items())
                if broker.fenced != projected[broker_id].fenced]  # fmt: skip
     return Duties(
         fence=[broker for broker in flipped if not broker.fenced],
-        partitions=list(_partition_changes(image, projected, rules)),
+        partitions=list(_partition_changes(image, projected, rules, dead)),
         unfence=[broker for broker in flipped if broker.fenced],
         intents=[(topic_id, intent) for topic_id, intent in image.intents.items() if _is_orphan(intent, image)],
         deleted=[(topic_id, entry) for topic_id, entry in image.deleted.items() if _waits_in_vain(entry, image)],
@@ -55,14 +58,18 @@ def decide_duties(image: ClusterImage, rules: Rules, spared: Container[int] = ()
 
 
 def _partition_changes(
-    image: ClusterImage, projected: dict[int, BrokerImage], rules: Rules
+    image: ClusterImage, projected: dict[int, BrokerImage], rules: Rules, dead: Container[int]
 ) -> Iterator[PartitionChange]:
+    """Evidence alone never makes a partition leaderless: where nobody else may lead, its leader's lease decides."""
     for topic in image.topics.values():
         min_isr, unclean_allowed = rules.min_isr(topic), rules.unclean_allowed(topic)
         for index, partition in enumerate(topic.partitions):
             if _is_settled(partition, projected, min_isr):
                 continue
-            election = elect(partition, projected, unclean_allowed=unclean_allowed)
+            is_dead = partition.leader in dead
+            election = elect(partition, projected, unclean_allowed=unclean_allowed and not is_dead)
+            if is_dead and election is not None and election.kind == "none":
+                continue
             record = with_min_isr(to_record(partition) if election is None else election.record, min_isr)
             if election is not None or record != to_record(partition):
                 yield PartitionChange(topic, index, partition, Election(record, election.kind if election else "isr"))

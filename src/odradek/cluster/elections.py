@@ -172,14 +172,18 @@ def with_min_isr(record: PartitionRecord, min_isr: int) -> PartitionRecord:
     return msgspec.structs.replace(record, min_isr=min_isr, elr=())
 
 
-def project_brokers(image: ClusterImage, spared: Container[int] = ()) -> dict[int, BrokerImage]:
+def project_brokers(
+    image: ClusterImage, spared: Container[int] = (), dead: Container[int] = ()
+) -> dict[int, BrokerImage]:
     """The brokers as they will be once fencing and unfencing have caught up with the leases.
 
-    `spared`: not to be fenced although their leases are gone.
+    `spared`: not to be fenced although their leases are gone; `dead`: to be fenced although they are not.
     """
+
+    def is_gone(broker_id: int, epoch: int) -> bool:
+        return broker_id in dead or (image.live.get(broker_id) != epoch and broker_id not in spared)
+
     return {
-        broker_id: msgspec.structs.replace(
-            broker, fenced=image.live.get(broker_id) != broker.epoch and broker_id not in spared
-        )
+        broker_id: msgspec.structs.replace(broker, fenced=is_gone(broker_id, broker.epoch))
         for broker_id, broker in image.brokers.items()
     }

@@ -126,7 +126,7 @@ class ClusterImage:
 
     `topics` and `topics_by_id` hold live topics only; `entries`, `parts` and `intents` also what is being made.
     `reassigning` holds the partitions (topic id, index) whose replicas are on the move. `restored` is the last
-    restoring of the store from an older backup, 0 for none.
+    restoring of the store from an older backup, 0 for none. `suspects`: (who, found dead by whom) -> in which epoch.
     """
 
     cluster_id: str = ""
@@ -147,6 +147,7 @@ class ClusterImage:
     intents: Mapping[UUID, IntentEntry] = field(default_factory=_empty)
     reassigning: Mapping[tuple[UUID, int], bool] = field(default_factory=_empty)
     loads: Mapping[int, LoadRecord] = field(default_factory=_empty)
+    suspects: Mapping[tuple[int, int], int] = field(default_factory=_empty)
     restored: int = 0
 
     def config(self, resource_type: str, name: str) -> Mapping[str, str]:

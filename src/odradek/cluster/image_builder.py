@@ -34,6 +34,7 @@ from odradek.cluster.records import (
     LoadRecord,
     MetaRecord,
     PartitionRecord,
+    SuspectRecord,
     TopicRecord,
     decode,
 )
@@ -147,6 +148,11 @@ class ImageBuilder:
         entry = None if value is None else DeletedEntry(decode(DeletedRecord, value), revision)
         self._set("deleted", uuid_from_text(rest), entry)
 
+    def _suspect(self, rest: str, value: bytes | None, revision: Revision) -> None:
+        self._duties = True
+        suspect, _, by = rest.partition("/")
+        self._set("suspects", (int(suspect), int(by)), None if value is None else decode(SuspectRecord, value).epoch)
+
     def _load(self, rest: str, value: bytes | None, revision: Revision) -> None:
         self._set("loads", int(rest), None if value is None else decode(LoadRecord, value))
 
@@ -219,6 +225,7 @@ HANDLERS: dict[str, Apply] = {
     "deleted": ImageBuilder._deleted,
     "intent": ImageBuilder._intent,
     "load": ImageBuilder._load,
+    "suspect": ImageBuilder._suspect,
 }
 
 

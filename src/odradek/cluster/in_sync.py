@@ -107,12 +107,11 @@ class IsrWriter:
         ]
         try:
             revision = await self._writer.commit(self._conditions(image, changes), puts)
-            if revision is None:
-                return Outcome.REFUSED
-            await self._feed.reach(revision)
+            # What is refused now may have been applied by an attempt whose reply was lost: see what there is first.
+            await self._feed.reach((await self._writer.get(puts[0].key))[1] if revision is None else revision)
         except MetadataUnavailable:
             return Outcome.UNKNOWN
-        return Outcome.COMMITTED
+        return Outcome.REFUSED if revision is None else Outcome.COMMITTED
 
     def _conditions(self, image: ClusterImage, changes: Sequence[IsrChange]) -> list[Compare]:
         joined = {broker for each in changes for broker, _ in each.isr if broker not in each.before.isr}

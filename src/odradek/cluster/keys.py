@@ -3,6 +3,7 @@
 ```
 meta                      cluster id, format                        ctl/leader (lease), ctl/epoch
 broker/<id>               registration                              live/<id>, load/<id> (lease)
+suspect/<id>/<by>         found dead by another broker (lease)
 topic/<name>              topic id, state, partition count          collide/<name with _ for .>
 part/<topic id>/<index>   one partition                             deleted/<topic id>
 cfg/<type>/<name>         overrides of one resource                 pid_block    next producer id
@@ -38,6 +39,9 @@ class Keys:
 
     def live(self, broker_id: int) -> bytes:
         return self._key(f"live/{broker_id}")
+
+    def suspect(self, broker_id: int, by: int) -> bytes:
+        return self._key(f"suspect/{broker_id}/{by}")
 
     def load(self, broker_id: int) -> bytes:
         return self._key(f"load/{broker_id}")

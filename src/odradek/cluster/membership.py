@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from odradek.cluster.image import ClusterImage
 from odradek.cluster.keys import Keys
 from odradek.cluster.lease_clock import LeaseClock
 from odradek.cluster.records import (
@@ -15,12 +16,23 @@ from odradek.cluster.records import (
     Endpoint,
     LiveRecord,
     LoadRecord,
+    SuspectRecord,
     decode,
 )
 from odradek.cluster.results import ClusterStartError
 from odradek.cluster.writer import Writer, absent, unchanged
 from odradek.log.life import Proof
-from odradek.metastore.store import KV, Lease, LeaseLost, MetadataStore, Put, Revision
+from odradek.metastore.store import (
+    KV,
+    Compare,
+    Delete,
+    Lease,
+    LeaseLost,
+    MetadataStore,
+    Put,
+    Revision,
+    Target,
+)
 
 log = logging.getLogger(__name__)
 
@@ -159,6 +171,20 @@ class Membership:
             leaving = msgspec.structs.replace(record, draining=True, op_id=self._writer.new_op_id())
             if await self._writer.commit([unchanged(key, found.mod_revision)], [Put(key, leaving.encode())]):
                 return
+
+    async def suspect(self, broker_id: int, epoch: int) -> None:
+        """Say that a broker's process is dead, as long as this one lives. Raises MetadataUnavailable, LeaseLost."""
+        key = self._keys.suspect(broker_id, self.identity.broker_id)
+        await self._writer.commit([], [Put(key, SuspectRecord(epoch).encode(), self.lease.id)])
+
+    async def acquit(self, broker_id: int) -> None:
+        """Take it back. Raises MetadataUnavailable."""
+        await self._writer.commit([], [Delete(self._keys.suspect(broker_id, self.identity.broker_id))])
+
+    async def depose(self, image: ClusterImage) -> None:
+        """Free the seat of a controller that was found dead. Raises MetadataUnavailable."""
+        key = self._keys.controller
+        await self._writer.commit([Compare(key, Target.CREATE, image.controller_revision)], [Delete(key)])
 
     async def resign(self) -> None:
         """End the lease, so that others need not wait for it to expire."""

@@ -62,6 +62,12 @@ class LiveRecord(Record, frozen=True):
     epoch: int
 
 
+class SuspectRecord(Record, frozen=True):
+    """The suspect's broker epoch: of any other registration it says nothing."""
+
+    epoch: int
+
+
 class TopicRecord(Record, frozen=True):
     """Partitions with an index of `partitions` or more do not exist yet, whatever keys there are."""
 

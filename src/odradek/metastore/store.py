@@ -105,7 +105,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class StoreInfo:
-    """`uuid` names the store for life; `generation` counts its openings; limits are per transaction.
+    """`uuid` names the store for life; `generation` counts its openings, for etcd its elections; limits are per
+    transaction.
 
     `restored` is the revision at which the store was last accepted as an older backup, 0 for never; it then lacked at
     most `lost` revisions that had been given before.

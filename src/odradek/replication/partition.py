@@ -11,7 +11,7 @@ from uuid import UUID
 
 from kio.schema.errors import ErrorCode
 
-from odradek.cluster.image import BrokerImage, PartitionImage
+from odradek.cluster.image import NO_LEADER, BrokerImage, PartitionImage
 from odradek.cluster.records import ReplicaEpochs
 from odradek.config import TopicConfig
 from odradek.log.append import AppendResult, Origin
@@ -31,6 +31,7 @@ from odradek.replication.high_watermark import (
     effective_min_isr,
     next_high_watermark,
 )
+from odradek.replication.nearest import nearest_replica
 from odradek.replication.replay import BatchReader, replay
 from odradek.replication.waiters import CommitWaiters, FetchWaiter
 
@@ -60,6 +61,7 @@ class Partition:
         "error",
         "high_watermark",
         "index",
+        "is_following",
         "leader_epoch",
         "log",
         "topic",
@@ -84,6 +86,8 @@ class Partition:
         """Begins where the checkpoint has it, as Kafka's: what consumers have seen is not taken back at a restart."""
         self.error = ErrorCode.not_leader_or_follower
         """What a request for this partition is answered instead of being served."""
+        self.is_following = False
+        """Another broker leads, and consumers near by may read here what is committed (KIP-392)."""
         self._logs = logs
         self._on_resigned = on_resigned
         self._on_isr_wanted = on_isr_wanted
@@ -119,7 +123,7 @@ class Partition:
             self.error = ErrorCode.kafka_storage_error
             return False
         self.leader_epoch = image.leader_epoch
-        self._followers = None
+        self._followers, self.is_following = None, False
         self._epoch_start = self.log.log_end_offset
         self._begin_epoch(image.leader_epoch)
         self.error = ErrorCode.none
@@ -161,7 +165,7 @@ class Partition:
     def resign(self, error: ErrorCode, message: str) -> None:
         """Stop leading; everybody who waits here learns why."""
         was_leader, self.error = self.error is _NONE, error
-        self._followers = None
+        self._followers, self.is_following = None, False
         for waiters in (self._commits, self._removals):
             if waiters is not None:
                 waiters.fail(PartitionError(error, message))
@@ -296,6 +300,13 @@ class Partition:
             self._on_isr_wanted(self)
         return True
 
+    def nearest_replica(self, client_rack: str, offset: int, brokers: Mapping[int, BrokerImage]) -> int | None:
+        """The follower from which a consumer in that rack should read, None for this leader (KIP-392)."""
+        followers = self._followers
+        if followers is None:
+            return None
+        return nearest_replica(client_rack, offset, followers.leader_id, followers, brokers)
+
     def propose_isr(
         self, own_epoch: int, brokers: Mapping[int, BrokerImage], lag_s_max: float
     ) -> tuple[PartitionImage, ReplicaEpochs] | None:
@@ -360,6 +371,7 @@ class Partition:
         """Another broker leads, in the image's epoch, or nobody."""
         self.resign(ErrorCode.not_leader_or_follower, "another broker leads")
         self.leader_epoch = image.leader_epoch
+        self.is_following = image.leader != NO_LEADER and not self._health.is_failed
         self.log.epochs.truncate_from_end(self.log.log_end_offset)
 
     def append_replicated(self, records: Records) -> "AppendResult | asyncio.Future[AppendResult]":

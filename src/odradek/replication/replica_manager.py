@@ -88,6 +88,14 @@ class ReplicaManager:
             return ErrorCode.unknown_topic_id
         return _serving(replicas.get(index, ErrorCode.unknown_topic_or_partition))
 
+    def readable(self, topic: str | UUID, index: int) -> Replica:
+        """As `partition`, for a consumer that may also read what is committed from a follower (KIP-392)."""
+        replicas = self._by_name.get(topic) if isinstance(topic, str) else self._by_id.get(topic)
+        replica = None if replicas is None else replicas.get(index)
+        if isinstance(replica, Partition) and replica.is_following:
+            return replica
+        return self.partition(topic, index) if isinstance(topic, str) else self.partition_by_id(topic, index)
+
     def partitions(self) -> list[Partition]:
         """Every replica here, led or not, by topic and partition."""
         found = [each for replicas in self._by_name.values() for each in replicas.values()]

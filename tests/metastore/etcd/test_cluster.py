@@ -95,10 +95,28 @@ def test_requests_go_to_the_leader_and_follow_it(cluster: EtcdCluster) -> None:
             first.kill()
             first.launch()
             await until(cluster.has_leader)
-            await revision_of(store)
-            await until(lambda: asked(store) == cluster.leader().address)
+            await ask_until(store, lambda: asked(store) == cluster.leader().address)
 
     play(scenario)
+
+
+def test_a_follower_is_asked_only_until_the_leader_answers(cluster: EtcdCluster) -> None:
+    """Nothing is elected when a leader wakes up in time: no later term tells of it."""
+
+    async def scenario() -> None:
+        async with opened(cluster.access) as store:
+            leader = cluster.leader()
+            store._members._choose(
+                next(m for m in store._members._members if m.address != leader.address), is_leader=False
+            )
+            await ask_until(store, lambda: asked(store) == leader.address)
+
+    play(scenario)
+
+
+async def ask_until(store: EtcdStore, condition: Callable[[], bool]) -> None:
+    while not condition():
+        await store.get(b"a")
 
 
 @pytest.mark.parametrize("loss", [kill, stop_the_process])

@@ -157,6 +157,23 @@ async def collect(store: MetadataStore, after: Revision, last: Revision, seen: l
                 return
 
 
+def test_a_catch_up_that_etcd_sends_in_fragments_tells_whole_revisions(cluster: EtcdCluster) -> None:
+    """A fragment ends at 2 MiB, wherever it is; these revisions have 1.4 MB in two or three keys."""
+
+    async def scenario() -> None:
+        async with opened(cluster.access) as store:
+            start = await revision_of(store)
+            for index in range(8):
+                count = 2 + index % 2
+                await txn(store, *(Put(b"p/%d" % number, bytes(1_400_000 // count)) for number in range(count)))
+            seen = await batches(store, b"p/", start, start + 8)
+            assert [(batch.revision, len(batch.events)) for batch in seen] == [
+                (start + 1 + index, 2 + index % 2) for index in range(8)
+            ]
+
+    play(scenario)
+
+
 def test_a_watch_that_was_cut_off_while_the_history_was_compacted_is_told(cluster: EtcdCluster) -> None:
     async def scenario() -> None:
         async with proxied(cluster) as (store, proxy), opened(cluster.access) as direct:

@@ -88,15 +88,19 @@ class DelayedFetch(DelayedResponse):
         )
         if session is None or key not in session.active:
             return None
-        wanted = session.partitions[key].wanted
-        planned = self._waiting[partition] = PlannedRead(key, wanted, partition, PartitionResult(partition.index, 0))
+        cached = session.partitions[key]
+        told = PartitionResult(partition.index, 0, cached.high_watermark)
+        planned = self._waiting[partition] = PlannedRead(key, cached.wanted, partition, told)
         partition.add_fetch_waiter(self)
         return planned
 
     def _note_available(self, partition: Partition, planned: PlannedRead) -> bool:
         """Count what can be read now. False when the partition has news that must not wait."""
         wanted = planned.wanted
-        if partition.error is not ErrorCode.none or 0 <= wanted.current_leader_epoch != partition.leader_epoch:
+        is_readable = partition.error is ErrorCode.none or partition.is_following
+        if not is_readable or 0 <= wanted.current_leader_epoch != partition.leader_epoch:
+            return False
+        if self._fetch.limits.tells_commits and partition.high_watermark > planned.result.high_watermark >= 0:
             return False
         upper_offset = self._fetch.limits.upper_offset(partition)
         size = 0

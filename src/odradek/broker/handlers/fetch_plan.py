@@ -1,6 +1,7 @@
 """What a fetch finds: for each partition an error, nothing new, or a range of bytes in its log. Nothing is read yet."""
 
 from collections.abc import Iterable
+from copy import copy
 from typing import TYPE_CHECKING
 
 from kio.schema.errors import ErrorCode
@@ -19,6 +20,7 @@ READ_COMMITTED = 1
 FIRST_WITH_STORAGE_ERROR = 6
 FIRST_WITH_ZSTD = 10
 FIRST_WITH_LEADER_EPOCHS = 9
+FIRST_WITH_RACK = 11
 _NONE = ErrorCode.none
 
 UNRESOLVED = (
@@ -34,7 +36,7 @@ Wanted = tuple[TopicKey, FetchPartition, CachedPartition | None]
 class FetchLimits:
     """What of a request decides how much is read."""
 
-    __slots__ = ("allows_batch", "isolation_level", "max_bytes", "replica", "version")
+    __slots__ = ("allows_batch", "client_rack", "isolation_level", "max_bytes", "replica", "tells_commits", "version")
 
     def __init__(
         self,
@@ -49,12 +51,18 @@ class FetchLimits:
         self.max_bytes = max_bytes
         self.replica = replica
         """Broker id and broker epoch of a replica, None for a consumer."""
+        self.client_rack = ""
+        """Of a consumer that is to read from the nearest replica."""
+        self.tells_commits = False
+        """A replica that consumers read from learns at once what has been committed."""
         self.allows_batch = allows_batch
         """Whether one batch is given whatever the limit."""
 
     def with_least(self, *, allows_batch: bool) -> "FetchLimits":
         """One batch, or nothing."""
-        return FetchLimits(self.version, self.isolation_level, 0, self.replica, allows_batch)
+        least = copy(self)
+        least.max_bytes, least.allows_batch = 0, allows_batch
+        return least
 
     def upper_offset(self, partition: Partition) -> int:
         """Up to where this reader may read: a replica reads what is not committed yet."""
@@ -139,6 +147,11 @@ def make_plan(broker: DataHost, wanted: Iterable[Wanted], limits: FetchLimits) -
         if result.error_code or result.diverging is not None:
             plan.is_final = plan.is_final or ErrorCode(result.error_code) not in UNRESOLVED
             continue
+        if result.preferred_read_replica >= 0:
+            plan.is_final = True
+            continue
+        if limits.tells_commits and cached is not None and cached.high_watermark < result.high_watermark:
+            plan.is_final = True
         if planned.upper_offset <= each.fetch_offset:
             continue
         planned.limit = min(max(each.max_bytes, 0), max(left, 0))
@@ -163,7 +176,9 @@ def _assess(
 ) -> PlannedRead:
     """Whether the partition can be read, and up to where."""
     place = (key, wanted.partition)
-    if type(key) is str:
+    if limits.replica is None and limits.version >= FIRST_WITH_RACK:
+        partition = broker.replicas.readable(key, wanted.partition)
+    elif type(key) is str:
         partition = broker.replicas.partition(key, wanted.partition)
     else:
         partition = broker.replicas.partition_by_id(key, wanted.partition)  # type: ignore[arg-type]
@@ -186,6 +201,10 @@ def _assess(
         wanted.partition, 0, partition.high_watermark, partition.last_stable_offset, partition.log_start_offset,
         () if limits.isolation_level == READ_COMMITTED else None, diverging,
     )  # fmt: skip
+    if limits.client_rack:
+        nearest = partition.nearest_replica(limits.client_rack, wanted.fetch_offset, broker.cluster.image.brokers)
+        if nearest is not None:
+            result = result._replace(preferred_read_replica=nearest)
     planned = PlannedRead(place, wanted, partition, result)
     planned.upper_offset = limits.upper_offset(partition)
     return planned

@@ -36,6 +36,7 @@ class Members:
         self._current: Member | None = None
         self._term = 0
         self._search: asyncio.Task[None] | None = None
+        self._follows, self._chosen_at = False, self._loop.time()
         self._lost_at = self._loop.time()
         self._problem = "nobody was asked"
         self._refusal: StoreRefuses | None = None
@@ -72,9 +73,10 @@ class Members:
             self._current, self._lost_at = None, self._loop.time()
 
     def notice(self, raft_term: int) -> None:
-        """A later term has, most likely, another leader."""
-        if raft_term > self._term:
-            self._term = raft_term
+        """An answer came. A later term has, most likely, another leader; a follower is asked only for a while."""
+        is_time = self._follows and self._loop.time() - self._chosen_at >= self._timing.leader_s
+        if raft_term > self._term or is_time:
+            self._term = max(raft_term, self._term)
             self._searching()
 
     async def ask(self, member: Member, method: Method, request: Any, deadline: float) -> Any:
@@ -107,7 +109,7 @@ class Members:
             for answer in asyncio.as_completed(asking):
                 member, standing = await answer
                 if standing is not None and standing.leader == standing.id:
-                    return self._choose(member, "the leader")
+                    return self._choose(member, is_leader=True)
                 if standing is not None:
                     followers[member] = standing
         finally:
@@ -115,7 +117,7 @@ class Members:
                 task.cancel()
         for member, standing in followers.items():
             if self._may_follow(standing.leader):
-                return self._choose(member, "a follower")
+                return self._choose(member, is_leader=False)
         return None
 
     def _may_follow(self, leader: int) -> bool:
@@ -123,10 +125,11 @@ class Members:
         is_ours = leader != 0 and leader in {member.id for member in self._members}
         return not is_ours or self._loop.time() - self._lost_at >= self._timing.leader_s
 
-    def _choose(self, member: Member, what: str) -> None:
+    def _choose(self, member: Member, *, is_leader: bool) -> None:
         if member is not self._current:
+            what = "the leader" if is_leader else "a follower"
             logger.info("Metadata requests go to etcd at %s, %s", member.address, what)
-        self._current = member
+        self._current, self._follows, self._chosen_at = member, not is_leader, self._loop.time()
 
     async def _standing(self, member: Member) -> tuple[Member, Standing | None]:
         """None from a member that does not answer, has no leader, or is still learning."""
