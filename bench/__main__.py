@@ -9,14 +9,15 @@ import argparse
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from peers import KAFKA_VERSION, PeerMissingError, kafka_command
 
-from bench.contender import BenchRow, Options, contenders
+from bench.cluster import cluster_heap_mb
+from bench.contender import BenchRow, Options, clusters, contenders
+from bench.ending import Interrupts, scratch_directory
 from bench.machine import machine, versions
 from bench.report import PLOTS, page, plotted, table
 from bench.results import Results
@@ -32,12 +33,16 @@ ROOM_GB = 15.0
 
 def main() -> int:
     arguments = _arguments()
+    interrupts = Interrupts()
+    interrupts.catch()
     options = Options(arguments.seconds, arguments.repeats, arguments.data_gb, _has_kafka(arguments))
     rows = _chosen(arguments.rows, options)
-    with tempfile.TemporaryDirectory(prefix="odradek-bench-", dir=arguments.scratch) as scratch:
-        _require_room(Path(scratch), rows, options.data_gb)
-        results = Results(_about(arguments, options, Path(scratch)), GROUPS)
-        measure_all(rows, contenders(Path(scratch), has_kafka=options.has_kafka), options, results)
+    with scratch_directory(arguments.scratch) as scratch:
+        _require_room(scratch, rows, options.data_gb)
+        results = Results(_about(arguments, options, scratch), GROUPS)
+        single = contenders(scratch, has_kafka=options.has_kafka)
+        replicated = clusters(scratch, has_kafka=options.has_kafka)
+        measure_all(rows, single, replicated, options, results, interrupts)
     print(table(results))
     if arguments.output is not None:
         _write(results, Path(arguments.output))
@@ -100,6 +105,7 @@ def _about(arguments: argparse.Namespace, options: Options, scratch: Path) -> di
         "seconds": arguments.seconds,
         "repeats": arguments.repeats,
         "data_gb": arguments.data_gb,
+        "cluster_heap_mb": cluster_heap_mb(),
     }
 
 

@@ -1,4 +1,4 @@
-"""Brokers as processes that the bench starts, stops and kills, each with a data directory of its own."""
+"""Brokers and clusters as processes that the bench starts, stops and kills, each with a directory of its own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from bench.ending import end_processes
 from odradek.benchmark import frames
 from odradek.benchmark.connection import Connection
 from odradek.benchmark.errors import BenchError
@@ -34,7 +35,7 @@ class Started(NamedTuple):
 
 
 class Broker(ABC):
-    """One broker process. `settings` are Kafka's configuration keys."""
+    """One broker, or several that are one cluster (`bench.cluster`). `settings` are Kafka's configuration keys."""
 
     name: str
     warm_up_s = 0.3
@@ -44,11 +45,11 @@ class Broker(ABC):
         self.settings = dict(settings or {})
         self.directory = Path(tempfile.mkdtemp(prefix=f"{self.name.lower().replace(' ', '-')}-", dir=scratch))
         self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     @abstractmethod
-    def command(self) -> Sequence[str]:
-        """What starts it in the foreground."""
+    def commands(self) -> Sequence[Sequence[str]]:
+        """What starts it in the foreground, a command for each process."""
 
     def prepare(self) -> None:  # noqa: B027 - most need nothing
         """What has to be done once before the first start, and is not measured."""
@@ -61,14 +62,18 @@ class Broker(ABC):
     @property
     def target(self) -> Target:
         """As its clients see it."""
-        assert self._process is not None
-        return Target(("127.0.0.1", self.port), self._process.pid)
+        return Target(("127.0.0.1", self.port), *self.pids)
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the processes that the bench started; what those started is not among them."""
+        return [process.pid for process in self._processes]
 
     def launch(self) -> float:
-        """Start the process without waiting for anything; the time at which."""
+        """Start the processes without waiting for anything; the time at which."""
         begin = time.perf_counter()
-        with (self.directory / "output.log").open("ab") as output:
-            self._process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        for command in self.commands():
+            self._processes.append(self._launched(command))
         return begin
 
     def start(self) -> Self:
@@ -90,21 +95,22 @@ class Broker(ABC):
 
     def stop(self) -> None:
         """SIGTERM, and wait for the clean end."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(DEADLINE_S)
-            except subprocess.TimeoutExpired:
-                self.kill()
-                raise BenchError(f"{self.name} did not stop within {DEADLINE_S:g} s") from None
-            self._process = None
+        for process in self._processes:
+            process.send_signal(signal.SIGTERM)
+        try:
+            for process in self._processes:
+                process.wait(DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise BenchError(f"{self.name} did not stop within {DEADLINE_S:g} s") from None
+        self._processes.clear()
 
     def kill(self) -> None:
-        """SIGKILL."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        """SIGKILL for its processes and all that they started; returns when they are gone."""
+        end_processes(*self.pids)
+        for process in self._processes:
+            process.wait()
+        self._processes.clear()
 
     def close(self) -> None:
         """End it and remove its data."""
@@ -124,13 +130,20 @@ class Broker(ABC):
     ) -> None:
         self.close()
 
-    def _connected(self, begin: float) -> Connection:
-        assert self._process is not None
+    def _launched(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        """In a session of its own: Ctrl-C in the terminal is for the bench, which ends what it started."""
+        with (self.directory / "output.log").open("ab") as output:
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+
+    def _connected(self, begin: float, port: int | None = None) -> Connection:
         while True:
             try:
-                return Connection(("127.0.0.1", self.port))
+                return Connection(("127.0.0.1", port or self.port))
             except ConnectionRefusedError:
-                if self._process.poll() is not None or time.perf_counter() - begin > DEADLINE_S:
+                has_ended = any(process.poll() is not None for process in self._processes)
+                if has_ended or time.perf_counter() - begin > DEADLINE_S:
                     raise BenchError(f"{self.name} did not start: {self._last_output()}") from None
                 time.sleep(_POLL_S)
 
@@ -153,10 +166,10 @@ class Odradek(Broker):
 
     name = "Odradek"
 
-    def command(self) -> Sequence[str]:
+    def commands(self) -> Sequence[Sequence[str]]:
         settings = [part for key, value in self.settings.items() for part in ("--set", f"{key}={value}")]
         place = ["--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data_dir)]
-        return [sys.executable, "-m", "odradek", "start", *place, *settings]
+        return [[sys.executable, "-m", "odradek", "start", *place, *settings]]
 
 
 def free_port() -> int:

@@ -1,4 +1,7 @@
-"""What is compared: Odradek, Apache Kafka, the limit, each able to be started as often as a row needs."""
+"""What is compared: Odradek, Apache Kafka, the limit, each able to be started as often as a row needs.
+
+One broker of each, or three that are one cluster.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.broker import Broker, Odradek
+from bench.cluster import KafkaCluster, OdradekCluster, Relay
 from bench.kafka import Kafka
 from bench.limit import Limit
 from odradek.benchmark.row import Measured, Metric, Row
@@ -63,19 +67,30 @@ class BenchRow(NamedTuple):
     """It measures the shared brokers."""
     fills_memory: bool = False
     """It writes gigabytes: memory is taken from a virtual machine's host before, see `run.touch_memory`."""
+    is_replicated: bool = False
+    """It measures clusters."""
 
 
 def contenders(scratch: Path, *, has_kafka: bool) -> list[Contender]:
-    """All that can be started here, Odradek first."""
+    """One broker of each that can be started here, Odradek first."""
     found = [Contender(ODRADEK, lambda settings: Odradek(scratch, settings))]
     if has_kafka:
         found.append(Contender(KAFKA, lambda settings: Kafka(scratch, settings)))
     return [*found, Contender(LIMIT, lambda settings: Limit(scratch))]
 
 
+def clusters(scratch: Path, *, has_kafka: bool) -> list[Contender]:
+    """As `contenders`, three brokers of each."""
+    found = [Contender(ODRADEK, lambda settings: OdradekCluster(scratch, settings))]
+    if has_kafka:
+        found.append(Contender(KAFKA, lambda settings: KafkaCluster(scratch, settings)))
+    return [*found, Contender(LIMIT, lambda settings: Relay(scratch))]
+
+
 def shared_row(
-    row: Row, *, has_limit: bool = False, repeats: int | None = None, fills_memory: bool = False
-) -> BenchRow:
+    row: Row, *, has_limit: bool = False, repeats: int | None = None, fills_memory: bool = False,
+    is_replicated: bool = False,
+) -> BenchRow:  # fmt: skip
     """A row that needs an address only. Its first measurement of each contender comes after one that does not count."""
     warm: set[str] = set()
 
@@ -88,5 +103,6 @@ def shared_row(
 
     names = (ODRADEK, KAFKA, LIMIT) if has_limit else (ODRADEK, KAFKA)
     return BenchRow(
-        row.name, row.title, row.metrics, measure, names, repeats, is_shared=True, fills_memory=fills_memory
-    )
+        row.name, row.title, row.metrics, measure, names, repeats,
+        is_shared=True, fills_memory=fills_memory, is_replicated=is_replicated,
+    )  # fmt: skip

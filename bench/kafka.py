@@ -1,4 +1,4 @@
-"""Apache Kafka beside us: one node in KRaft's combined mode, default configuration, 1 GiB of heap."""
+"""Apache Kafka beside us: a node in KRaft's combined mode, default configuration, 1 GiB of heap."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from odradek.benchmark.errors import BenchError
 HEAP_MB = 1024
 _JVM = (
     "-server",
-    f"-Xms{HEAP_MB}m",
     "-XX:+UseG1GC",
     "-XX:MaxGCPauseMillis=20",
     "-XX:InitiatingHeapOccupancyPercent=35",
@@ -24,18 +23,19 @@ _CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk"
 
 
 class Kafka(Broker):
-    """One Apache Kafka."""
+    """One Apache Kafka. `settings` of a cluster's node replace those of a single one."""
 
     name = "Kafka"
     warm_up_s = 3.0
 
-    def __init__(self, scratch: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, scratch: Path, settings: Mapping[str, str] | None = None, heap_mb: int = HEAP_MB) -> None:
         super().__init__(scratch, settings)
-        self._controller_port = free_port()
+        self.controller_port = free_port()
+        self._heap_mb = heap_mb
 
     def prepare(self) -> None:
         """Write its configuration and format its storage, which a user does once."""
-        address, controller = f"127.0.0.1:{self.port}", f"127.0.0.1:{self._controller_port}"
+        address, controller = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.controller_port}"
         properties = {
             "process.roles": "broker,controller",
             "node.id": "1",
@@ -61,8 +61,9 @@ class Kafka(Broker):
         if done.returncode:
             raise BenchError(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
 
-    def command(self) -> Sequence[str]:
-        return kafka_command("kafka.Kafka", str(self._properties), heap_mb=HEAP_MB, options=_JVM)
+    def commands(self) -> Sequence[Sequence[str]]:
+        options = (*_JVM, f"-Xms{self._heap_mb}m")
+        return [kafka_command("kafka.Kafka", str(self._properties), heap_mb=self._heap_mb, options=options)]
 
     @property
     def _properties(self) -> Path:

@@ -29,6 +29,8 @@ from odradek.benchmark.target import Target
 _SIZE = Struct(">i")
 _RECEIVE_SIZE = 1 << 20
 _HEADER_SIZE = 4 + 2 + 2 + 4 + 2 + len(frames.CLIENT_ID)
+TOPIC_BEGUN_SIZE = 8
+"""The answer to a CreateTopics request, framing included."""
 _PRODUCE, _FETCH, _CREATE_TOPICS = 0, 1, 19
 _PRODUCED = Struct(">iihqqqihi")
 """One partition: index, error, base offset, append time, log start; no record errors, no message; not throttled."""
@@ -58,13 +60,13 @@ class Limit(Broker):
 
     name = "limit"
 
-    def command(self) -> Sequence[str]:
-        return [sys.executable, "-m", "bench.limit", str(self.port), str(self.directory / "bytes")]
+    def commands(self) -> Sequence[Sequence[str]]:
+        return [[sys.executable, "-m", "bench.limit", str(self.port), str(self.directory / "bytes")]]
 
     @property
     def target(self) -> Target:
         found = super().target
-        return LimitTarget(found.address, found.pid)
+        return LimitTarget(found.address, *found.pids)
 
     def start_measured(self, topic: str = "started") -> Started:
         begin = self.launch()
@@ -130,7 +132,7 @@ class Mover:
                 if descriptor == self._listener.fileno():
                     self._accept()
                 else:
-                    self._receive(self._peers[descriptor], answered)
+                    self._ready(descriptor, answered)
             for peer, count in answered:
                 if self._sync:
                     self._unsynced.put((peer, count))
@@ -147,17 +149,24 @@ class Mover:
             for peer, count in waiting:
                 peer.socket.sendall(peer.response * count)
 
-    def _accept(self) -> None:
+    def _accept(self) -> Peer:
         accepted, _ = self._listener.accept()
-        self._peers[accepted.fileno()] = Peer(accepted)
+        peer = self._peers[accepted.fileno()] = Peer(accepted)
         self._poll.register(accepted, select.EPOLLIN)
+        return peer
+
+    def _ready(self, descriptor: int, answered: list[tuple[Peer, int]]) -> None:
+        self._receive(self._peers[descriptor], answered)
+
+    def _close(self, peer: Peer) -> None:
+        self._poll.unregister(peer.socket)
+        del self._peers[peer.socket.fileno()]
+        peer.socket.close()
 
     def _receive(self, peer: Peer, answered: list[tuple[Peer, int]]) -> None:
         size = peer.socket.recv_into(self._buffer)
         if size == 0:
-            self._poll.unregister(peer.socket)
-            del self._peers[peer.socket.fileno()]
-            peer.socket.close()
+            self._close(peer)
             return
         received = self._buffer[:size]
         if peer.rest == 0 and not peer.head and size >= _HEADER_SIZE + 4:
@@ -172,16 +181,20 @@ class Mover:
                 self._learn(peer, received)
         os.write(self._file, received)
         self._written += size
-        count = peer.whole_frames(received)
+        count = self._take(peer, received)
         if count:
             answered.append((peer, count))
+
+    def _take(self, peer: Peer, received: memoryview) -> int:
+        """How many requests are to be answered, now that this is written."""
+        return peer.whole_frames(received)
 
     def _begin_topic(self, peer: Peer, request: bytes) -> None:
         self._sync = b"flush.messages" in request
         os.ftruncate(self._file, 0)
         os.lseek(self._file, 0, os.SEEK_SET)
         self._written = 0
-        peer.socket.sendall(pack(">ii", 4, 1))
+        peer.socket.sendall(pack(">ii", TOPIC_BEGUN_SIZE - 4, 1))
 
     def _learn(self, peer: Peer, received: memoryview) -> None:
         """The response to this connection's requests, from its first."""

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.contender import BenchRow, Contender, Options
+from bench.ending import Interrupts
 from bench.results import Results
 from odradek.benchmark.errors import BenchError
 
@@ -27,20 +28,22 @@ class Step(NamedTuple):
     contender: Contender
 
 
-def measure_all(rows: Sequence[BenchRow], contenders: Sequence[Contender], options: Options, results: Results) -> None:
-    """Rows that share brokers first; those end before the rows that start their own."""
-    shared = list(_steps([row for row in rows if row.is_shared], contenders, options))
-    own = list(_steps([row for row in rows if not row.is_shared], contenders, options))
+def measure_all(
+    rows: Sequence[BenchRow], single: Sequence[Contender], clusters: Sequence[Contender], options: Options,
+    results: Results, interrupts: Interrupts,
+) -> None:  # fmt: skip
+    """Rows that share brokers first; those end before the rows that start their own. Then the same with clusters."""
+    phases = list(_phases(rows, single, clusters, options))
     columns = (TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     console = Console(stderr=True)
     with Progress(*columns, TimeElapsedColumn(), console=console, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("", total=len(shared) + len(own))
-        for steps in (shared, own):
+        task = progress.add_task("", total=sum(map(len, phases)))
+        for steps in phases:
             for step in steps:
                 progress.update(task, description=f"{step.row.name}: {step.contender.name}")
-                _measure(step, options, results, console)
+                _measure(step, options, results, console, interrupts)
                 progress.advance(task)
-            for contender in contenders:
+            for contender in (*single, *clusters):
                 contender.close()
 
 
@@ -54,13 +57,23 @@ def touch_memory() -> None:
     mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE).close()
 
 
+def _phases(
+    rows: Sequence[BenchRow], single: Sequence[Contender], clusters: Sequence[Contender], options: Options
+) -> Iterator[list[Step]]:
+    for contenders, is_replicated in ((single, False), (clusters, True)):
+        for is_shared in (True, False):
+            kind = (is_shared, is_replicated)
+            chosen = [row for row in rows if (row.is_shared, row.is_replicated) == kind]
+            yield list(_steps(chosen, contenders, options))
+
+
 def _steps(rows: Sequence[BenchRow], contenders: Sequence[Contender], options: Options) -> Iterator[Step]:
     for row in rows:
         for _ in range(row.repeats or options.repeats):
             yield from (Step(row, contender) for contender in contenders if contender.name in row.contenders)
 
 
-def _measure(step: Step, options: Options, results: Results, console: Console) -> None:
+def _measure(step: Step, options: Options, results: Results, console: Console, interrupts: Interrupts) -> None:
     row, contender = step
     os.sync()
     if row.fills_memory:
@@ -69,6 +82,7 @@ def _measure(step: Step, options: Options, results: Results, console: Console) -
     try:
         measured = row.measure(contender, options)
     except (BenchError, OSError) as error:
+        interrupts.raise_again()
         results.failures.append((row.name, contender.name, str(error)))
         console.print(f"{row.name}: {contender.name}: {error}", style="red")
         return

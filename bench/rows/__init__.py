@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bench.contender import BenchRow, shared_row
 from bench.rows.clients import CLIENT_ROWS
+from bench.rows.failover import FAILOVER_ROWS
 from bench.rows.flatness import FLATNESS_ROWS
 from bench.rows.floods import FLOOD_ROWS
 from bench.rows.neighbours import NEIGHBOUR_ROWS
 from bench.rows.processes import PROCESS_ROWS
+from bench.rows.replicated import REPLICATED_ROWS
 from bench.rows.scale import SCALE_ROWS
 from bench.rows.tools import TOOL_ROWS
 from odradek.benchmark.rows import ROWS as RAW_ROWS
@@ -27,6 +29,7 @@ GROUPS: dict[str, list[BenchRow]] = {
     "Scale": SCALE_ROWS,
     "Neighbours": NEIGHBOUR_ROWS,
     "Floods": FLOOD_ROWS,
+    "Three brokers": REPLICATED_ROWS + FAILOVER_ROWS,
 }
 """Heading -> its rows."""
 

@@ -28,7 +28,8 @@ def _bootstrap(target: Target) -> dict[str, Any]:
 
 def _produce(target: Target, seconds: float, value_size: int) -> tuple[int, Usage]:
     """As many records as go through in that time; every one is acknowledged and counted at the end."""
-    producer = Producer(_bootstrap(target) | {"acks": 1, "linger.ms": 5, "queue.buffering.max.messages": 200_000})
+    settings = {"acks": target.acks, "linger.ms": 5, "queue.buffering.max.messages": 200_000}
+    producer = Producer(_bootstrap(target) | settings)
     chunk = [{"value": os.urandom(value_size)} for _ in range(_CHUNK)]
     records = 0
     with target.topic() as topic:

@@ -64,26 +64,25 @@ def memory(contender: Contender, options: Options) -> Measured:
     """Resident: fresh; with 1,000 partitions that hold a batch each; after load. Between them the cost of idling."""
     with contender.new() as broker:
         target = broker.target
-        assert target.pid is not None
-        fresh_mb = resources.resident_mb(target.pid)
+        fresh_mb = resources.resident_mb(*target.pids)
         records, bulk = batch(BATCH_RECORDS, BATCH_VALUE), batch(BULK_RECORDS, BULK_VALUE)
         with target.topic(PARTITIONS) as topic, load(target, topic, records) as (connection, _, response_size):
             requests = frames.produce_to([(topic, partition) for partition in range(PARTITIONS)], records)
             drivers.send_some(connection, requests, response_size, 5, PARTITIONS)
-            wide_mb = resources.resident_mb(target.pid)
-            idle = _idle_share(target.pid)
+            wide_mb = resources.resident_mb(*target.pids)
+            idle = idle_share(target)
             drivers.pipelined(connection, requests, response_size, 5, options.seconds)
             drivers.pipelined(connection, repeat(frames.produce(topic, 0, bulk)), response_size, 5, options.seconds)
-            loaded_mb = resources.resident_mb(target.pid)
+            loaded_mb = resources.resident_mb(*target.pids)
     return {"fresh": fresh_mb, "wide": wide_mb, "loaded": loaded_mb, "idle": idle}
 
 
-def _idle_share(pid: int) -> float:
+def idle_share(target: Target) -> float:
     """Percent of a core, a second after the last request."""
     time.sleep(1)
-    before_s = resources.cpu_s(pid)
+    before_s = resources.cpu_s(*target.pids)
     time.sleep(_IDLE_S)
-    return (resources.cpu_s(pid) - before_s) / _IDLE_S * 100
+    return (resources.cpu_s(*target.pids) - before_s) / _IDLE_S * 100
 
 
 PROCESS_ROWS = [

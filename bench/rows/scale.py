@@ -11,6 +11,7 @@ from struct import unpack_from
 from bench.broker import Broker
 from bench.contender import BenchRow, Contender, Options
 from bench.requests import encoded
+from bench.rows.processes import idle_share
 from odradek.benchmark import drivers, resources
 from odradek.benchmark.connection import Connection
 from odradek.benchmark.errors import BenchError
@@ -25,7 +26,6 @@ GROUPS, MEMBERS = 1_000, 5
 GROUPS_AT_ONCE = 100
 ASKED = 2_000
 """Requests of one kind that are averaged."""
-_IDLE_S = 4.0
 _LONG = timedelta(minutes=5)
 _SUBSCRIPTION = b"\x00\x01\x00\x00\x00\x01\x00\x05scale\x00\x00\x00\x00"
 _US = 1e6
@@ -48,7 +48,7 @@ def partitions(contender: Contender, options: Options) -> Measured:
                 "offsets": _cost_us(target, connection, [_all_offsets(names)] * 5) / 1000,
                 "fetch": _session_cost_us(target, connection, names),
             }
-        idle = _idle_share(target)
+        idle = idle_share(target)
         broker.stop()
         started = broker.start_measured()
     return {**measured, "idle": idle, "restart": started.ack_s}
@@ -67,7 +67,7 @@ def connections(contender: Contender, options: Options) -> Measured:
         for _ in range(CONNECTIONS):
             stack.enter_context(Connection(target.address)).call(hello)
         memory_kb = (resident_mb(target) - before_mb) * 1e6 / 1024 / CONNECTIONS
-        idle = _idle_share(target)
+        idle = idle_share(target)
         beside = _working_us(target, ends, requests, options.seconds)
     return {"memory": memory_kb, "idle": idle, "alone": alone, "beside": beside}
 
@@ -85,7 +85,7 @@ def groups(contender: Contender, options: Options) -> Measured:
         with Connection(target.address) as connection:
             few = _cost_us(target, connection, beats[:MEMBERS] * GROUPS)
             many = _cost_us(target, connection, beats)
-        idle = _idle_share(target)
+        idle = idle_share(target)
         broker.stop()
         begin = time.perf_counter()
         broker.start_measured()
@@ -95,21 +95,11 @@ def groups(contender: Contender, options: Options) -> Measured:
 
 
 def resident_mb(target: Target) -> float:
-    assert target.pid is not None
-    return resources.resident_mb(target.pid)
+    return resources.resident_mb(*target.pids)
 
 
 def _cpu_s(target: Target) -> float:
-    assert target.pid is not None
-    return resources.cpu_s(target.pid)
-
-
-def _idle_share(target: Target) -> float:
-    """Percent of a core."""
-    time.sleep(1)
-    before_s = _cpu_s(target)
-    time.sleep(_IDLE_S)
-    return (_cpu_s(target) - before_s) / _IDLE_S * 100
+    return resources.cpu_s(*target.pids)
 
 
 def _cost_us(target: Target, connection: Connection, requests: Sequence[bytes]) -> float:

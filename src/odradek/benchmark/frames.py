@@ -67,13 +67,13 @@ def produce(topic: str, partition: int, batch: bytes, acks: int = 1) -> bytes:
     return _frame(_PRODUCE, 8, body + batch)
 
 
-def produce_to(places: Sequence[tuple[str, int]], batch: bytes) -> Iterator[bytearray]:
+def produce_to(places: Sequence[tuple[str, int]], batch: bytes, acks: int = 1) -> Iterator[bytearray]:
     """The same batch to each (topic, partition) in turn, over and over; names are of one length.
 
     It is always the same buffer, patched: as little memory goes through the processor's caches as for one partition.
     """
     topic, partition = places[0]
-    frame = bytearray(produce(topic, partition, batch))
+    frame = bytearray(produce(topic, partition, batch, acks))
     start = _BODY + 8 + 4 + 2
     fields = [topic.encode() + pack(">ii", 1, partition) for topic, partition in places]
     for field in cycle(fields):
@@ -131,10 +131,10 @@ def listed_offsets(response: bytes, topic: str) -> list[tuple[int, int]]:
     return [(error, offset) for _, error, _, offset in _LISTED.iter_unpack(response[start:])]
 
 
-def create_topic(topic: str, partitions: int, configs: Mapping[str, str]) -> bytes:
-    """A CreateTopics request for one topic with the broker's default replication factor."""
+def create_topic(topic: str, partitions: int, configs: Mapping[str, str], replication_factor: int = -1) -> bytes:
+    """A CreateTopics request for one topic; -1 is the broker's default replication factor."""
     pairs = b"".join(_string(key) + _string(value) for key, value in configs.items())
-    wanted = pack(">i", 1) + _string(topic) + pack(">ihii", partitions, -1, 0, len(configs)) + pairs
+    wanted = pack(">i", 1) + _string(topic) + pack(">ihii", partitions, replication_factor, 0, len(configs)) + pairs
     return _frame(_CREATE_TOPICS, 4, wanted + pack(">i?", 60_000, False))
 
 

@@ -1,4 +1,4 @@
-"""What a broker's process uses, helper processes included, as the kernel counts it. Linux only."""
+"""What brokers' processes use, helper processes included, as the kernel counts it. Linux only."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from pathlib import Path
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
-def processes(pid: int) -> list[int]:
-    """The process and everything it started that still runs."""
-    found = [pid]
+def processes(*pids: int) -> list[int]:
+    """The processes and everything they started that still runs, each after what started it."""
+    found = list(pids)
     for each in found:
         for children in Path(f"/proc/{each}/task").glob("*/children"):
             try:
-                found.extend(int(child) for child in children.read_text().split())
+                started = [int(child) for child in children.read_text().split()]
             except OSError:
                 continue
+            found.extend(child for child in started if child not in found)
     return found
 
 
-def cpu_s(pid: int) -> float:
-    """Processor time, user and system, of the process and of its helpers, those that have ended included."""
-    ticks = sum(_ticks(each) for each in processes(pid))
+def cpu_s(*pids: int) -> float:
+    """Processor time, user and system, of the processes and of their helpers, those that have ended included."""
+    ticks = sum(_ticks(each) for each in processes(*pids))
     return ticks / _TICKS_PER_S
 
 
-def resident_mb(pid: int) -> float:
-    """Memory that is in RAM, in 10^6 bytes."""
-    return sum(_resident_kib(each) for each in processes(pid)) * 1024 / 1e6
+def resident_mb(*pids: int) -> float:
+    """Memory that is in RAM, in 10^6 bytes; what several processes share counts for each of them."""
+    return sum(_resident_kib(each) for each in processes(*pids)) * 1024 / 1e6
 
 
 def _ticks(pid: int) -> int:

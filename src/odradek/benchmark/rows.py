@@ -54,7 +54,7 @@ def batch(records: int, value_size: int) -> bytes:
 @contextmanager
 def load(target: Target, topic: str, records: bytes, partition: int = 0) -> Iterator[Load]:
     """A connection on which the request has been answered once, without error."""
-    request = frames.produce(topic, partition, records)
+    request = frames.produce(topic, partition, records, target.acks)
     with target.connect(topic, partition) as connection:
         response = connection.call(request)
         error = frames.produced(response, topic).error_code
@@ -122,7 +122,7 @@ def round_trip(target: Target, seconds: float) -> Measured:
 def end_to_end(target: Target, seconds: float) -> Measured:
     request_count = max(int(seconds / END_TO_END_INTERVAL_S), 1)
     with target.topic() as topic, target.connect(topic) as producer, target.connect(topic) as consumer:
-        request = frames.produce(topic, 0, batch(1, 100))
+        request = frames.produce(topic, 0, batch(1, 100), target.acks)
         with drivers.undisturbed():
             latencies = drivers.end_to_end(
                 producer, consumer, request, lambda offset: frames.fetch(topic, 0, offset, FETCH_BYTES), topic,
@@ -146,14 +146,16 @@ def catch_up(target: Target, seconds: float) -> Measured:
 
 
 def first_touch(target: Target, seconds: float) -> Measured:
-    """The first request to each partition of a new topic, whatever `seconds` says."""
+    """The first request to each partition of a new topic that one broker leads, whatever `seconds` says."""
     records = batch(BATCH_RECORDS, BATCH_VALUE)
     with target.topic(PARTITIONS) as topic, load(target, topic, records) as (connection, _, response_size):
-        requests = frames.produce_to([(topic, partition) for partition in range(1, PARTITIONS)], records)
+        untouched = target.led_together(topic)[1:]
+        places = [(topic, partition) for partition in untouched]
+        requests = frames.produce_to(places, records, target.acks)
         with drivers.undisturbed(), usage_of(target) as usage:
-            drivers.send_some(connection, requests, response_size, 5, PARTITIONS - 1)
-        target.require_end_offset(topic, PARTITIONS - 1, BATCH_RECORDS)
-    return usage.of_requests(PARTITIONS - 1)
+            drivers.send_some(connection, requests, response_size, 5, len(untouched))
+        target.require_end_offset(topic, untouched[-1], BATCH_RECORDS)
+    return usage.of_requests(len(untouched))
 
 
 def wide_topic(target: Target, seconds: float) -> Measured:

@@ -1,4 +1,4 @@
-"""The broker that is measured, as its clients see it."""
+"""The broker or the cluster that is measured, as its clients see it."""
 
 from __future__ import annotations
 
@@ -13,29 +13,44 @@ from odradek.benchmark.errors import BenchError
 
 TOPIC_PREFIX = "odradek-bench-"
 READY_DEADLINE_S = 60.0
-NOT_LED_YET = (5, 6)
-"""LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER."""
+NOT_LED_YET = (5, 6, 78)
+"""LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, OFFSET_NOT_AVAILABLE."""
+FOLLOWERS_STALLED_S = 1.0
+"""So long the high watermark may stand still below what was acknowledged before it counts as lost."""
 _POLL_S = 0.002
 
 
 class Target:
-    """A broker at an address; `pid` when it is a process of this machine whose use of it is to be counted."""
+    """A broker at an address, alone or one of a cluster.
 
-    def __init__(self, address: tuple[str, int], pid: int | None = None) -> None:
+    Args:
+        pids: The brokers' processes, when they are of this machine and their use of it is to be counted.
+        replication_factor: Of topics; -1 for the brokers' default.
+        acks: What producers ask for: 1, or -1 for all in-sync replicas.
+    """
+
+    def __init__(self, address: tuple[str, int], *pids: int, replication_factor: int = -1, acks: int = 1) -> None:
         self.address = address
-        self.pid = pid
+        self.pids = pids
+        self.replication_factor = replication_factor
+        self.acks = acks
 
     def connect(self, topic: str | None = None, partition: int = 0) -> Connection:
         """A connection to the leader of the partition, or to the address."""
         if topic is None:
             return Connection(self.address)
-        with Connection(self.address) as connection:
-            found = frames.read_metadata(connection.call(frames.metadata(topic)))
+        found = self._metadata(topic)
         leaders = {each.partition: each.leader for each in found.partitions}
         address = found.brokers.get(leaders.get(partition, -1))
         if address is None:
             raise BenchError(f"{topic}-{partition} has no leader")
         return Connection(self.address if len(found.brokers) == 1 else address)
+
+    def led_together(self, topic: str, partition: int = 0) -> list[int]:
+        """This partition and those that the same broker leads: requests to them can share a connection."""
+        found = self._metadata(topic).partitions
+        [leader] = [each.leader for each in found if each.partition == partition]
+        return sorted(each.partition for each in found if each.leader == leader)
 
     @contextmanager
     def topic(self, partitions: int = 1, configs: Mapping[str, str] | None = None) -> Iterator[str]:
@@ -51,7 +66,8 @@ class Target:
     def create_topic(self, name: str, partitions: int, configs: Mapping[str, str]) -> None:
         """Create a topic and wait until every partition has a leader that takes requests."""
         with Connection(self.address) as connection:
-            error = frames.created(connection.call(frames.create_topic(name, partitions, configs)), name)
+            wanted = frames.create_topic(name, partitions, configs, self.replication_factor)
+            error = frames.created(connection.call(wanted), name)
             if error:
                 raise BenchError(f"creating {name} with {partitions} partitions failed with error code {error}")
             self._wait_for_leaders(connection, name, partitions)
@@ -63,7 +79,7 @@ class Target:
             self._wait(lambda: frames.read_metadata(connection.call(frames.metadata(name))).error_code != 0, name)
 
     def end_offset(self, topic: str, partition: int = 0) -> int:
-        """The log end offset; a broker that has just started may need a moment to lead the partition."""
+        """What consumers see as the end; a broker that has just started may need a moment to lead the partition."""
         ask, answer = frames.list_offsets(topic, [partition]), (0, -1)
 
         def is_led() -> bool:
@@ -79,14 +95,29 @@ class Target:
         return offset
 
     def require_end_offset(self, topic: str, partition: int, expected: int) -> None:
-        """Raises BenchError unless the partition holds exactly so many records."""
-        found = self.end_offset(topic, partition)
+        """Raises BenchError unless the partition holds exactly so many records.
+
+        With acks=1 they may be acknowledged before they are replicated; consumers see them afterwards.
+        """
+        found, moved_at = self.end_offset(topic, partition), time.monotonic()
+        while found < expected and time.monotonic() - moved_at < FOLLOWERS_STALLED_S:
+            time.sleep(_POLL_S)
+            before, found = found, self.end_offset(topic, partition)
+            moved_at = time.monotonic() if found != before else moved_at
         if found != expected:
             raise BenchError(f"{topic}-{partition} ends at offset {found} where {expected} were acknowledged")
 
     def cpu_s(self) -> float | None:
-        """Processor time of the broker so far; None when its process is not known."""
-        return None if self.pid is None else resources.cpu_s(self.pid)
+        """Processor time of the brokers so far; None when their processes are not known."""
+        return resources.cpu_s(*self.pids) if self.pids else None
+
+    def resident_mb(self) -> float | None:
+        """Memory of the brokers that is in RAM, in 10^6 bytes; None when their processes are not known."""
+        return resources.resident_mb(*self.pids) if self.pids else None
+
+    def _metadata(self, topic: str) -> frames.ClusterMetadata:
+        with Connection(self.address) as connection:
+            return frames.read_metadata(connection.call(frames.metadata(topic)))
 
     def _wait_for_leaders(self, connection: Connection, name: str, partitions: int) -> None:
         ask = frames.metadata(name)

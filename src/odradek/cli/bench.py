@@ -1,9 +1,10 @@
-"""`odradek bench`: how fast a Kafka-compatible broker is, by requests that cost the client next to nothing."""
+"""`odradek bench`: how fast Kafka-compatible brokers are, by requests that cost the client next to nothing."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
+class Acks(StrEnum):
+    """Whose word a producer waits for."""
+
+    LEADER = "1"
+    ALL = "all"
+
+
 @command(app)
 def bench(
     session: Session,
@@ -28,12 +36,20 @@ def bench(
         str | None, typer.Option("--rows", "-r", metavar="NAME,...", help="Only these; --list names them.")
     ] = None,
     seconds: Annotated[float, typer.Option("--seconds", "-s", min=0.05, help="Of each row.")] = 3.0,
+    replication_factor: Annotated[
+        int | None,
+        typer.Option("--replication-factor", min=1, max=32767, help="Copies of each partition; the broker's default."),
+    ] = None,
+    acks: Annotated[
+        Acks, typer.Option("--acks", help="Wait for the leader (1) or for all in-sync replicas (all).")
+    ] = Acks.LEADER,
     pid: Annotated[
-        int | None, typer.Option("--pid", min=1, help="The broker's process, if it runs here: adds CPU and memory.")
+        list[int] | None,
+        typer.Option("--pid", min=1, help="A broker's process, if it runs here: adds CPU and memory. Repeatable."),
     ] = None,
     list_rows: Annotated[bool, typer.Option("--list", help="Name the rows and measure nothing.")] = False,
 ) -> None:
-    """Measure a broker: throughput, latency, and with --pid what its process uses.
+    """Measure a broker or a cluster: throughput, latency, and with --pid what its processes use.
 
     Rows create topics named odradek-bench-... and delete them. Plaintext listeners only.
     """
@@ -41,7 +57,7 @@ def bench(
     if list_rows:
         _list(chosen, session.json)
         return
-    target = _target(session, pid)
+    target = _target(session, pid or [], replication_factor, acks)
     measured = [(row, _measure(row, target, seconds)) for row in chosen]
     if session.json:
         write_json(_report(session.bootstrap, measured, target))
@@ -69,13 +85,17 @@ def _list(rows: Sequence[Row], as_json: bool) -> None:
         write_table(["ROW", "WHAT"], [[row.name, row.title] for row in rows])
 
 
-def _target(session: Session, pid: int | None) -> Target:
+def _target(session: Session, pids: Sequence[int], replication_factor: int | None, acks: Acks) -> Target:
     from odradek.benchmark.target import Target
 
     session.require_broker()
-    if pid is not None and not Path(f"/proc/{pid}/stat").exists():
-        raise UsageError(f"--pid {pid}: no such process here")
-    return Target(split_address(session.bootstrap.split(",")[0].strip()), pid)
+    for pid in pids:
+        if not Path(f"/proc/{pid}/stat").exists():
+            raise UsageError(f"--pid {pid}: no such process here")
+    return Target(
+        split_address(session.bootstrap.split(",")[0].strip()), *pids,
+        replication_factor=replication_factor or -1, acks=-1 if acks is Acks.ALL else 1,
+    )  # fmt: skip
 
 
 def _measure(row: Row, target: Target, seconds: float) -> Measured:
@@ -94,8 +114,6 @@ def _measure(row: Row, target: Target, seconds: float) -> Measured:
 
 
 def _report(bootstrap: str, measured: list[tuple[Row, Measured]], target: Target) -> dict[str, Any]:
-    from odradek.benchmark.resources import resident_mb
-
     return {
         "bootstrap": bootstrap,
         "rows": [
@@ -110,12 +128,11 @@ def _report(bootstrap: str, measured: list[tuple[Row, Measured]], target: Target
             }
             for row, found in measured
         ],
-        "resident_mb": None if target.pid is None else resident_mb(target.pid),
+        "resident_mb": target.resident_mb(),
     }
 
 
 def _write(measured: list[tuple[Row, Measured]], target: Target) -> None:
-    from odradek.benchmark.resources import resident_mb
     from odradek.benchmark.row import shown
 
     lines = [
@@ -124,6 +141,7 @@ def _write(measured: list[tuple[Row, Measured]], target: Target) -> None:
         for metric in row.metrics
         if metric.key in found
     ]
-    if target.pid is not None:
-        lines.append(["", "resident memory afterwards", shown(resident_mb(target.pid)), "MB"])
+    resident_mb = target.resident_mb()
+    if resident_mb is not None:
+        lines.append(["", "resident memory afterwards", shown(resident_mb), "MB"])
     write_table(["ROW", "WHAT", "VALUE", "UNIT"], lines)
