@@ -1,6 +1,6 @@
 """`python -m tests.soak --minutes 10 [--kills 50]`: churn in the background, rounds of everything else beside it.
 
-A round is all faults of one kind at a cluster, some kills of a broker under load, new seeds of every simulated scenario,
+A round is all faults of one kind at a cluster, kills of a broker under load, new seeds of every simulated scenario,
 and fuzz with a new seed. Rounds go on until the time is up and all kills are done. Every step is printed with the line
 that replays it; a failed one with the end of its output. Exit status 1 when anything failed.
 """

@@ -46,9 +46,9 @@ def under_load(cluster: Cluster) -> Iterator[Load]:
     assert_kept(cluster, load, partitions)
 
 
-def goes_on(load: Load, records: int = 200) -> None:
+def goes_on(load: Load, records: int = 200, *, with_commit: bool = True) -> None:
     """Each producer gets acknowledgements and the group commits."""
-    load.wait_for_progress(records, RECOVERY_S)
+    load.wait_for_progress(records, RECOVERY_S, with_commit=with_commit)
 
 
 def assert_kept(cluster: Cluster, load: Load, partitions: list[Partition]) -> None:
