@@ -11,7 +11,7 @@ from odradek.balancing.model import Blocked, Move, Plan, Transfer
 from odradek.cli.cluster import removal_problem
 from odradek.cli.cluster_report import broker_row, plan_lines, plan_of, plan_rows, state_of, status_lines, status_of
 from odradek.cli.drain import held_bytes, progress_line, stuck
-from odradek.cli.local_processes import is_local, listening_pid
+from odradek.cli.local_processes import _is_odradek, broker_pid, is_local, listening_pid
 from odradek.cli.survey import PAUSED, Disks, SeenBroker, SeenPartition, Survey, disks_of
 from odradek.cli.time_left import TimeLeft, in_words
 
@@ -147,5 +147,22 @@ def test_the_process_that_listens_is_found_on_this_machine_only() -> None:
         port = server.getsockname()[1]
         assert listening_pid("127.0.0.1", port) == os.getpid()
         assert listening_pid("192.0.2.1", port) is None
+        assert broker_pid("127.0.0.1", port) is None
     assert listening_pid("127.0.0.1", port) is None
     assert is_local("localhost")
+
+
+@pytest.mark.parametrize(
+    ("command", "is_broker"),
+    [
+        ("python -m odradek start", True),
+        ("/usr/bin/python3 -X dev -m odradek.supervisor.worker", True),
+        ("/opt/venv/bin/python /opt/venv/bin/odradek start", True),
+        ("/opt/venv/bin/odradek start", True),
+        ("/home/odradek/bin/proxy 9092", False),
+        ("ssh -L 9092:odradek:9092 odradek", False),
+        ("python -m odradek_proxy", False),
+    ],
+)
+def test_only_what_was_started_as_odradek_counts_as_a_broker(command: str, is_broker: bool) -> None:
+    assert _is_odradek(command.split()) is is_broker

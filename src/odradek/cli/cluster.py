@@ -1,4 +1,4 @@
-"""`odradek cluster`: status, plan, drain, undrain, pause, resume, remove."""
+"""`odradek cluster`: status, plan, restart, drain, undrain, pause, resume, remove."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from odradek.cli.command import command, group
 from odradek.cli.errors import CommandError
 from odradek.cli.local_processes import listening_pid
 from odradek.cli.output import plural, write_json, write_line, write_table
+from odradek.cli.restart import RollingRestart
 from odradek.cli.session import Session
 from odradek.cli.survey import PAUSED, PERCENTAGE, RESTORES, SeenBroker, Survey, any_broker, survey
 from odradek.cli.wire import require, schema
@@ -140,6 +141,31 @@ def removal_problem(seen: Survey, broker: SeenBroker, force: bool) -> str | None
     if held and not force:
         return f"broker {number} has {plural(held, 'replica')}: drain it, or --force when it will not come back"
     return None
+
+
+@command(app)
+def restart(
+    session: Session,
+    brokers: Annotated[
+        list[int] | None, typer.Argument(metavar="[ID]...", min=0, help="Whom to restart (default: all).")
+    ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(metavar="S", min=1, help="Longest wait for a broker to be back, or for a replica to catch up."),
+    ] = 300.0,
+    force: Annotated[bool, typer.Option("--force", help="Also when something is wrong already.")] = False,
+) -> None:
+    """Restart brokers one after the other, each while all partitions are in sync; the controller last."""
+    say = _say_nothing if session.json else write_line
+    done = RollingRestart(session, timeout, force, say).run(brokers or [])
+    if session.json:
+        write_json({"restarted": done})
+    else:
+        write_line(f"{plural(len(done), 'broker')} restarted")
+
+
+def _say_nothing(line: str) -> None:
+    """The whole is told as JSON at the end."""
 
 
 def _require_known(seen: Survey, broker_id: int) -> SeenBroker:

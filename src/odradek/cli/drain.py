@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from odradek.balancing.planner import make_plan
 from odradek.cli.errors import CommandError
 from odradek.cli.output import plural, size
+from odradek.cli.progress import draw
 from odradek.cli.survey import BROKER, DRAINING, Survey, any_broker, survey
 from odradek.cli.time_left import TimeLeft, in_words
 from odradek.cli.wire import require, schema
@@ -38,19 +38,15 @@ def set_draining(session: Session, broker_id: int, is_draining: bool) -> None:
 
 def watch(session: Session, broker_id: int) -> dict[str, Any]:
     """Returns when the broker is empty. Raises CommandError when what it still has cannot leave it."""
-    shows, left, began = sys.stderr.isatty(), TimeLeft(), False
+    left = TimeLeft()
     while True:
         seen = survey(session, sizes_of=[broker_id])
-        held = len(seen.held_by(broker_id))
-        if shows and (held or began):
-            began = True
-            sys.stderr.write(
-                f"\r\033[K{progress_line(seen, broker_id, left, time.monotonic())}{'' if held else chr(10)}"
-            )
-            sys.stderr.flush()
-        if not held:
+        if not seen.held_by(broker_id):
+            draw("")
             return result_of(seen, broker_id)
+        draw(progress_line(seen, broker_id, left, time.monotonic()))
         if (problem := stuck(seen, broker_id)) is not None:
+            draw("")
             raise CommandError(problem)
         time.sleep(_LOOK_S)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 _LISTEN = "0A"
@@ -20,6 +21,26 @@ def listening_pid(host: str, port: int) -> int | None:
         return next((pid for pid in _pids() if inodes & _sockets(pid)), None) if inodes else None
     except OSError:
         return None
+
+
+def broker_pid(host: str, port: int) -> int | None:
+    """As `listening_pid`, but only of a broker: what listens for one (a proxy, a tunnel) must not get its signals."""
+    pid = listening_pid(host, port)
+    return pid if pid is not None and _is_odradek(_command(pid)) else None
+
+
+def _command(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def _is_odradek(command: list[str]) -> bool:
+    """`python -m odradek...`, or the script of that name: run by itself or by its interpreter."""
+    scripts = [os.path.basename(each) for each in command[:2]]
+    modules = [name for option, name in pairwise(command) if option == "-m"]
+    return "odradek" in scripts or any(name.split(".")[0] == "odradek" for name in modules)
 
 
 def is_local(host: str) -> bool:

@@ -1,11 +1,19 @@
-"""One line on stderr that says how far a transfer is, only when a person watches it there."""
+"""One line on stderr that says how far something is, only when a person watches it there."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 
 _INTERVAL_S = 0.2
+
+
+def draw(line: str) -> None:
+    """Replace the progress line, as far as the terminal is wide; an empty one takes it away. Silent elsewhere."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{line[: shutil.get_terminal_size().columns - 1]}")
+        sys.stderr.flush()
 
 
 class Progress:

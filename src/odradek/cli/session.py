@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,7 +34,7 @@ class Session:
 
     bootstrap: str
     json: bool
-    # librdkafka cancels what a client was asked when the object is collected: keep it until the command ends.
+    # The admin client. librdkafka cancels what it was asked when the object is collected: kept until the command ends.
     _clients: list[Any] = field(default_factory=list, repr=False)
 
     @classmethod
@@ -43,14 +44,19 @@ class Session:
         chosen = bootstrap or defaults.bootstrap or os.environ.get("ODRADEK_BOOTSTRAP") or DEFAULT_BOOTSTRAP
         return cls(chosen, as_json or defaults.json)
 
+    def at(self, addresses: Iterable[str]) -> Session:
+        """The same at other addresses, `HOST:PORT` each."""
+        return Session(",".join(addresses), self.json)
+
     def admin(self) -> AdminClient:
-        """An admin client; raises CommandError at once when nobody listens."""
+        """The session's admin client; raises CommandError at once when nobody listens."""
         from odradek.cli.kafka import AdminClient
 
         self.require_broker()
-        admin = AdminClient(self._client_config())
-        self._clients.append(admin)
-        return admin
+        if not self._clients:
+            self._clients.append(AdminClient(self._client_config()))
+        found: AdminClient = self._clients[0]
+        return found
 
     def producer(self, **config: Any) -> Producer:
         """A producer with the given librdkafka settings added."""

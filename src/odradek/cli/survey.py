@@ -46,6 +46,11 @@ class SeenBroker:
     is_fenced: bool
     disks: Disks | None = None
 
+    @property
+    def address(self) -> str:
+        """As `--bootstrap` takes it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class SeenPartition:
@@ -75,7 +80,7 @@ class Survey:
     partitions: tuple[SeenPartition, ...] = ()
     draining: frozenset[int] = frozenset()
     settings: Mapping[str, str | None] = field(default_factory=dict)
-    """The controller's configuration, as far as it is about balancing."""
+    """The configuration of the controller, or of another broker in its place, as far as it is about balancing."""
 
     @property
     def is_paused(self) -> bool:
@@ -124,10 +129,7 @@ def survey(session: Session, *, sizes_of: Iterable[int] | None = ()) -> Survey:
     with any_broker(session) as connection:
         described = _describe(connection)
         moving = _moving(connection)
-    controller = next((each for each in described.brokers if each.broker_id == described.controller_id), None)
-    if controller is not None:
-        settings, draining = _settings(controller)
-        described = replace(described, settings=settings, draining=draining)
+    described = _with_settings(described)
     wanted = None if sizes_of is None else frozenset(sizes_of)
     with ThreadPoolExecutor(ASKED_AT_A_TIME) as executor:
         brokers = tuple(executor.map(lambda each: _with_disks(each, wanted), described.brokers))
@@ -173,11 +175,17 @@ def _moving(connection: BrokerConnection) -> dict[Place, Any]:
     return {(topic.name, each.partition_index): each for topic in answer.topics for each in topic.partitions}
 
 
-def _settings(controller: SeenBroker) -> tuple[dict[str, str | None], frozenset[int]]:
-    """The controller's own settings, and who is drained."""
-    own = _configs(controller, str(controller.broker_id), (PAUSED, PERCENTAGE, RESTORES))
-    text = _configs(controller, "", (DRAINING,)).get(DRAINING) or ""
-    return own, frozenset(int(each) for each in text.split(",") if each)
+def _with_settings(described: Survey) -> Survey:
+    """The controller's own settings, and who is drained. Of any other broker while the controller does not answer."""
+    up = [each for each in described.brokers if not each.is_fenced]
+    for broker in sorted(up, key=lambda each: each.broker_id != described.controller_id):
+        try:
+            own = _configs(broker, str(broker.broker_id), (PAUSED, PERCENTAGE, RESTORES))
+            text = _configs(broker, "", (DRAINING,)).get(DRAINING) or ""
+        except OSError:
+            continue
+        return replace(described, settings=own, draining=frozenset(int(each) for each in text.split(",") if each))
+    return described
 
 
 def _configs(broker: SeenBroker, name: str, keys: tuple[str, ...]) -> dict[str, str | None]:

@@ -41,7 +41,9 @@ class ImageFeed:
             subscriber(full_delta(ClusterImage(), self.image))
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        self._subscribers.remove(subscriber)
+        """Also one that is not subscribed any more."""
+        if subscriber in self._subscribers:
+            self._subscribers.remove(subscriber)
 
     async def load(self) -> None:
         """Take a snapshot and make it the image."""

@@ -63,7 +63,7 @@ class Keeper:
         how = await process.ended()
         self._process = None
         await self._on_death(self.node_id)
-        self._note_end(process.pid, report.refused, how)
+        self._note_end(process.pid, report.refused, how, is_clean=process.is_clean)
         return report.ready is not None
 
     def _note_ready(self, info: ReadyInfo, pid: int) -> None:
@@ -75,12 +75,14 @@ class Keeper:
                 ReadyWorker(self.node_id, info.listen, info.advertise, info.data_dir, info.metrics, pid)
             )
 
-    def _note_end(self, pid: int, refused: str | None, how: str) -> None:
+    def _note_end(self, pid: int, refused: str | None, how: str, *, is_clean: bool = False) -> None:
         if self._stopping.is_set():
             return
         reason = refused or f"its process ended with {how}"
         if not self.first_ready.done():
             self.first_ready.set_exception(StartError(f"broker {self.node_id} did not start: {reason}"))
+        elif is_clean:
+            log.info("Broker %d has stopped (process %d): somebody asked for it", self.node_id, pid)
         else:
             log.error("Broker %d is down: %s (process %d)", self.node_id, reason, pid)
 

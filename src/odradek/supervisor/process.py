@@ -52,6 +52,11 @@ class WorkerProcess:
     def is_running(self) -> bool:
         return self._process.returncode is None
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether it has ended as a broker does that was asked to."""
+        return self._process.returncode == 0
+
     def terminate(self) -> None:
         """Ask it to stop cleanly."""
         if self.is_running:
