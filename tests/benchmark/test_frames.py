@@ -54,7 +54,7 @@ def test_a_fetch_request_asks_for_one_partition() -> None:
 
 
 def test_a_produce_response_is_read() -> None:
-    response = produce.write_one(8, 1, "some-topic", 0, 3, 42, -1, 0)
+    response = produce.write_response(8, 1, [("some-topic", [produce.PartitionResponse(0, 3, 42)])])
     assert frames.produced(response[4:], "some-topic") == (3, 42)
 
 

@@ -8,6 +8,8 @@ import pytest
 from kio.schema.errors import ErrorCode
 
 from odradek.host.posix import PosixFiles
+from odradek.log.append import AppendPlan
+from odradek.log.appending import UNUSUAL
 from odradek.log.errors import DirectoryFailedError, DiskFullError, UnexpectedOffsetError
 from odradek.wire.records import CONTROL_FLAG, TRANSACTIONAL_FLAG, batches, crc_is_valid, set_crc
 from tests.support.faulty_files import FaultyFiles
@@ -61,6 +63,51 @@ def test_a_batch_is_stored_as_sent_but_for_offset_and_epoch(directory: LogDirect
     assert stored[12:16] == (9).to_bytes(4, "big")
     assert stored[8:12] + stored[16:] == sent[8:12] + sent[16:]
     assert log.epochs.entries == ((0, 0), (9, 1))
+
+
+def test_the_careful_way_stores_the_same(tmp_path: Path) -> None:
+    """It is that of writes through a thread, and of whatever is unusual."""
+    logs = []
+    for name in ("plain", "careful"):
+        (tmp_path / name).mkdir()
+        directory = LogDirectory(tmp_path / name, PosixFiles(), topic_config(index_interval_bytes=200))
+        logs.append((directory, directory.open()))
+    (plain_directory, plain), (careful_directory, careful) = logs
+    for i in range(9):
+        records = batch(b"%d" % i, b"v" * 100, producer_id=3 if i % 2 else -1, base_sequence=i - 1 if i % 2 else -1)
+        result = append(plain, bytearray(records), leader_epoch=i // 4)
+        plan = careful.plan_append(memoryview(records), leader_epoch=i // 4, now_ms=NOW_MS)
+        assert isinstance(plan, AppendPlan)
+        careful.storage.files.pwritev(plan.segment.open_log().fd, [plan.buffer], plan.position)
+        assert careful.commit_append(plan).base_offset == result.base_offset == 2 * i
+    assert careful.epochs.entries == plain.epochs.entries
+    plain_directory.stopped(plain)
+    careful_directory.stopped(careful)
+    assert careful_directory.names() == plain_directory.names()
+    assert [careful_directory.content(name) for name in careful_directory.names()] == [
+        plain_directory.content(name) for name in plain_directory.names()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("position", "value"),
+    [
+        (0, b"\x01"),
+        (16, b"\x01"),
+        (22, b"\x08"),
+        (22, b"\x10"),
+        (22, b"\x20"),
+        (26, b"\x07"),
+        (35, b"\x7f"),
+        (57, b"\xff"),
+    ],
+    ids=["offset", "magic", "append time", "transactional", "control", "count", "timestamp", "no records"],
+)
+def test_an_unusual_batch_is_left_to_the_careful_way(directory: LogDirectory, position: int, value: bytes) -> None:
+    log = directory.open()
+    records = with_field(batch(b"a", b"b"), position, value)
+    assert log.append_plain(memoryview(records), 0, NOW_MS) == UNUSUAL
+    assert (log.log_end_offset, directory.content("00000000000000000000.log")) == (0, b"")
 
 
 def test_log_append_time_is_written_into_the_batch(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from kio.schema.errors import ErrorCode
 
 from odradek.host.files import Buffer
 from odradek.log.append import AppendResult
-from odradek.log.errors import DirectoryFailedError, DiskFullError
+from odradek.log.appending import UNUSUAL
+from odradek.log.errors import DamagedLogError, DirectoryFailedError, DiskFullError
 from odradek.log.health import SLOW_WRITES
 from odradek.log.manager import LogManager
 from odradek.replication.errors import PartitionError
@@ -307,6 +308,50 @@ def test_a_write_error_takes_the_directory_offline(tmp_path: Path) -> None:
         assert partition.error is ErrorCode.kafka_storage_error
         assert poll.high_watermarks == [0]
         assert not partition.lead(partition_image(6))
+        await manager.stop()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "obstacle", ["resigned", "threaded", "failed", "too small an ISR", "append time", "damaged", "doubt"]
+)
+def test_the_short_way_does_nothing_where_anything_is_in_its_way(tmp_path: Path, obstacle: str) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        config = topic_config(message_timestamp_type="LogAppendTime") if obstacle == "append time" else None
+        isr = (1,) if obstacle == "too small an ISR" else (1, 2)
+        partition = await leader(manager, config, replicas=(1, 2), isr=isr, min_isr=2)
+        health = manager.health_of(partition.log)
+        if obstacle == "resigned":
+            partition.resign(ErrorCode.not_leader_or_follower, "moved")
+        elif obstacle == "threaded":
+            health.threaded = True
+        elif obstacle == "failed":
+            health.fail("a test says so")
+        elif obstacle == "damaged":
+            partition.log.damage = DamagedLogError("segment", 0, 0, "a test says so")
+        elif obstacle == "doubt":
+            partition._is_doubtful = lambda: True
+        records = batch(b"v", timestamp_ms=manager.time_ms())
+        assert partition.append_plain(memoryview(records), 1 if obstacle == "doubt" else -1) == UNUSUAL
+        assert partition.log.log_end_offset == 0
+        partition.log.damage = None
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_the_short_way_moves_the_high_watermark_and_wakes(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition, poll = await leader(manager), Poll()
+        partition.add_fetch_waiter(poll)
+        for expected in range(3):
+            records = batch(b"v", timestamp_ms=manager.time_ms())
+            assert partition.append_plain(memoryview(records), -1) == expected
+        assert poll.high_watermarks == [1, 2, 3]
+        assert offsets_in(partition.log) == [(0, 0), (1, 1), (2, 2)]
         await manager.stop()
 
     run(scenario())

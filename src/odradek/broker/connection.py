@@ -248,15 +248,7 @@ class Connection(asyncio.BufferedProtocol):
     # -- requests -------------------------------------------------------------------------------------------------
 
     def _consume(self, view: memoryview, position: int, end: int) -> None:
-        position = self._serve(view, position, end)
-        if position == end:
-            if self._frame is not None:
-                self._release_frame()
-        else:
-            self._keep(view, position, end)
-
-    def _serve(self, view: memoryview, position: int, end: int) -> int:
-        """Serve the whole frames there and write their responses; where the first frame not served begins."""
+        """Serve the whole frames there and write their responses; keep the rest."""
         responses: list[bytes | PooledResponse] = []
         turns = self._connections.turns
         began = turns.stopwatch()
@@ -273,8 +265,11 @@ class Connection(asyncio.BufferedProtocol):
         turns.served(self, began)
         if self.is_closed:
             self.transport.close()
-            return end
-        return position
+            position = end
+        if position != end:
+            self._keep(view, position, end)
+        elif self._frame is not None:
+            self._release_frame()
 
     def _serve_frames(
         self, view: memoryview, position: int, end: int, responses: list[bytes | PooledResponse], until: float
@@ -333,7 +328,7 @@ class Connection(asyncio.BufferedProtocol):
     def _is_blocked(self, view: memoryview, start: int) -> bool:
         """Whether the request there has to wait."""
         queue, unsent = self._queue, self._connections.unsent
-        if unsent.is_full and (self in unsent or unpack_key(view, start)[0] not in ANSWERED_BRIEFLY):
+        if unsent.is_full and (self in unsent.behind or unpack_key(view, start)[0] not in ANSWERED_BRIEFLY):
             unsent.wait(self)
             return True
         if self.is_writing_paused or self._queued_bytes > QUEUED_BYTES_MAX:
@@ -385,23 +380,29 @@ class Connection(asyncio.BufferedProtocol):
             if response is not None:
                 responses.append(response)
                 self._queued_bytes -= size_of(response)
+        if len(responses) == 1 and type(responses[0]) is bytes:
+            self.transport.write(responses[0])
+        else:
+            self._write(responses)
+        responses.clear()
+        unsent = self._connections.unsent
+        if self.is_writing_paused or self._queued_bytes > UNSENT_BYTES_MAX or self in unsent.behind:
+            unsent.note(self, self.unsent_bytes)
+
+    def _write(self, responses: list[bytes | PooledResponse]) -> None:
+        """Small ones between large ones are joined."""
         small: list[bytes] = []
         for each in responses:
             if isinstance(each, PooledResponse):
-                self._write(small)
-                small = []
+                if small:
+                    self.transport.write(b"".join(small))
+                    small = []
                 self._lent.append(each.buffer)
                 self.transport.write(memoryview(each.buffer)[: each.size])
             else:
                 small.append(each)
-        self._write(small)
-        responses.clear()
-        if self.is_writing_paused or self._queued_bytes > UNSENT_BYTES_MAX or self in self._connections.unsent:
-            self._connections.unsent.note(self, self.unsent_bytes)
-
-    def _write(self, frames: list[bytes]) -> None:
-        if frames:
-            self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+        if small:
+            self.transport.write(b"".join(small))
 
     # -- the own buffer -------------------------------------------------------------------------------------------
 

@@ -143,7 +143,7 @@ class Connections:
 
     def _cut_off_readers_that_stopped(self) -> None:
         last, self._last_unsent = self._last_unsent, {}
-        for connection in list(self.unsent):
+        for connection in list(self.unsent.behind):
             unsent = self._last_unsent[connection] = connection.transport.get_write_buffer_size()
             if last.get(connection, unsent + 1) <= unsent:
                 self.cut_off += 1

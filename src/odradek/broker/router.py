@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from odradek.broker.call import Call
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from odradek.broker.connection import Connection
 
 Handler = Callable[["Broker", Call], Any]
+
+unpack_api = Struct(">hh").unpack_from
+"""API key, version: what a request begins with."""
+
+LAST_PRODUCE_VERSION = BY_KEY[PRODUCE].max_version
 
 LARGE_REQUEST_BYTES = 32 << 10
 """Reading a larger one takes so long that it belongs into the executor."""
@@ -44,12 +50,13 @@ class Router:
 
     def serve(self, connection: "Connection", view: memoryview, start: int, end: int) -> Response | DelayedResponse:
         """Answer the request in view[start:end]. Raises MalformedRequestError: the connection is to be closed."""
+        api_key, version = unpack_api(view, start)
+        if api_key == PRODUCE and FIRST_PRODUCE_VERSION <= version <= LAST_PRODUCE_VERSION:
+            self.requests[PRODUCE] += 1
+            return self._produce(connection, view, start, end)
         header = read_request_header(view, start, end)
-        api_key, version = header.api_key, header.version
         if api_key in self.requests:
             self.requests[api_key] += 1
-        if api_key == PRODUCE and FIRST_PRODUCE_VERSION <= version <= BY_KEY[PRODUCE].max_version:
-            return self._produce(connection, header, view, end)
         if api_key == FETCH and BY_KEY[FETCH].has(version):
             return self._fetch(connection, header, view, end)
         return self._serve_by_kio(connection, header, view, end)
@@ -122,13 +129,11 @@ class Router:
             for version in versions:
                 messages.preload(api_key, version)
 
-    def _produce(
-        self, connection: "Connection", header: RequestHeader, view: memoryview, end: int
-    ) -> Response | DelayedResponse:
+    def _produce(self, connection: "Connection", view: memoryview, start: int, end: int) -> Response | DelayedResponse:
         from odradek.broker.handlers import produce
 
         self._produce = partial(produce.serve, self._broker)  # type: ignore[method-assign]
-        return self._produce(connection, header, view, end)
+        return self._produce(connection, view, start, end)
 
     def _fetch(
         self, connection: "Connection", header: RequestHeader, view: memoryview, end: int

@@ -4,7 +4,7 @@
 past it no request is begun that may have a large answer, nor any of a client that has not taken its last ones.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from odradek.broker.buffers import BufferPool
@@ -20,24 +20,18 @@ class Unsent:
     `on_wait` is called when somebody has to wait, `on_room(connection)` for each that may go on.
     """
 
-    __slots__ = ("_behind", "_limit", "_plain_bytes", "_pool", "_received", "_waiting", "on_room", "on_wait")
+    __slots__ = ("_limit", "_plain_bytes", "_pool", "_received", "_waiting", "behind", "on_room", "on_wait")
 
     def __init__(self, pool: BufferPool, received: Received, limit: int) -> None:
         self._limit = limit
         self._pool = pool
         self._received = received
         self._plain_bytes = 0
-        self._behind: dict[Connection, int] = {}
+        self.behind: dict[Connection, int] = {}
         """Connections whose clients have not taken everything, with the bytes outside of the pool; longest first."""
         self._waiting: dict[Connection, None] = {}
         self.on_wait: Callable[[], None] = lambda: None
         self.on_room: Callable[[Connection], None] = lambda connection: None
-
-    def __contains__(self, connection: "Connection") -> bool:
-        return connection in self._behind
-
-    def __iter__(self) -> "Iterator[Connection]":
-        return iter(self._behind)
 
     @property
     def bytes(self) -> int:
@@ -61,12 +55,12 @@ class Unsent:
 
     def note(self, connection: "Connection", size: int) -> None:
         """Its client has not taken everything; so many bytes of it are outside of the pool."""
-        self._plain_bytes += size - self._behind.get(connection, 0)
-        self._behind[connection] = size
+        self._plain_bytes += size - self.behind.get(connection, 0)
+        self.behind[connection] = size
 
     def forget(self, connection: "Connection") -> None:
         """Its client has taken everything, or is gone."""
-        self._plain_bytes -= self._behind.pop(connection, 0)
+        self._plain_bytes -= self.behind.pop(connection, 0)
         self.let_go()
 
     def wait(self, connection: "Connection") -> None:

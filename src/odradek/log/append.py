@@ -45,11 +45,6 @@ class AppendResult:
         self.record_errors: tuple[RecordError, ...] = ()
         self.error_message: str | None = None
 
-    @property
-    def is_preliminary(self) -> bool:
-        """Refused by what the batch's header says alone, as it holds too much to look at every record here."""
-        return self.error is ErrorCode.invalid_timestamp and not self.record_errors
-
 
 class AppendRefusal(Exception):
     """Why a batch is not written; becomes an AppendResult."""

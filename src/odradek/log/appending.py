@@ -1,7 +1,7 @@
 """Appending to a log: decide, write once, and only then move.
 
-What every batch needs is decided here in a few comparisons; a batch that is unusual in any way takes the careful path,
-which says what is wrong with it.
+What every batch needs is decided by `append_plain` in a few comparisons; a batch that is unusual in any way takes the
+careful path, which says what is wrong with it.
 """
 
 from struct import Struct
@@ -17,6 +17,7 @@ from odradek.log.errors import DirectoryFailedError, disk_error
 from odradek.log.log_state import LogState
 from odradek.log.preparation import checked
 from odradek.log.producer_state import BatchMetadata
+from odradek.log.segment import Segment
 from odradek.wire.records import (
     ATTRIBUTES_OFFSET,
     COMPRESSION_MASK,
@@ -32,15 +33,59 @@ from odradek.wire.records import (
 if TYPE_CHECKING:
     from odradek.config import TopicConfig
 
+UNUSUAL = -1
+"""Answer of `append_plain` that did nothing."""
+
 _UNUSUAL_ATTRIBUTES = ~COMPRESSION_MASK
-_BASE_OFFSET = Struct(">q")
-_LEADER_EPOCH = Struct(">i")
+_START = Struct(">qii")
+"""Of a batch: base offset, length, leader epoch."""
+_unpack_header = HEADER.unpack_from
+_pack_start = _START.pack_into
 
 
 class AppendableLog(LogState):
     """A log that takes batches; `Log` adds everything else."""
 
     __slots__ = ()
+
+    def append_plain(self, records: memoryview, leader_epoch: int, now_ms: int) -> int:
+        """`append` of one batch of a client with nothing unusual about it: its base offset.
+
+        UNUSUAL for any other, of which nothing is written: `append` then decides. Raises as `append`.
+        """
+        size = len(records)
+        if not HEADER_SIZE <= size <= self._plain_size_max or self.damage is not None:
+            return UNUSUAL
+        base, length, _, magic, crc, attributes, delta, base_ms, max_ms, producer_id, epoch, sequence, count = (
+            _unpack_header(records)
+        )
+        if (
+            length != size - LOG_OVERHEAD
+            or magic != MAGIC
+            or base != 0
+            or count != delta + 1
+            or count <= 0
+            or attributes & _UNUSUAL_ATTRIBUTES
+            or max_ms > now_ms + self._after_max_ms
+            or base_ms < now_ms - self._before_max_ms
+            or crc32c(records[ATTRIBUTES_OFFSET:]) != crc
+        ):
+            return UNUSUAL
+        if producer_id >= 0 and (
+            sequence < 0 or self.producers.check(producer_id, epoch, sequence, count) is not None
+        ):  # fmt: skip
+            return UNUSUAL
+        base_offset = self.log_end_offset
+        last_offset = base_offset + delta
+        segment = self.segment_for(size, base_offset, last_offset, max_ms, now_ms)
+        _pack_start(records, 0, base_offset, length, leader_epoch)
+        position = segment.size
+        self._write(segment, records, position)
+        self._written(segment, position, size, base_offset, last_offset, max_ms, leader_epoch)
+        if producer_id >= 0:
+            last_sequence = (sequence + delta) & producer_state.SEQUENCE_MAX
+            self.producers.update(producer_id, epoch, last_sequence, last_offset, delta, max_ms)
+        return base_offset
 
     def append(
         self,
@@ -57,20 +102,18 @@ class AppendableLog(LogState):
         Raises DiskFullError (nothing changed), DirectoryFailedError, DamagedLogError (read-only), UnexpectedOffsetError
         (replication only).
         """
+        if type(records) is not memoryview:
+            records = memoryview(records)
+        if origin == "client":
+            base_offset = self.append_plain(records, leader_epoch, now_ms)
+            if base_offset != UNUSUAL:
+                return AppendResult(ErrorCode.none, base_offset, self.log_end_offset - 1, -1, self.log_start_offset)
         plan = self.plan_append(
             records, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin, checked_for=checked_for
         )
         if isinstance(plan, AppendResult):
             return plan
-        try:
-            handle = plan.segment.open_log()
-            handle.dirty = True
-            written = self.storage.files.pwritev(handle.fd, (plan.buffer,), plan.position)
-            if written != plan.size:
-                self._write_rest(handle, plan, written)
-        except OSError as error:
-            self.abort_append(plan)
-            raise disk_error(error, f"appending to {plan.segment.log_path}") from error
+        self._write(plan.segment, plan.buffer, plan.position)
         return self.commit_append(plan)
 
     def plan_append(
@@ -89,65 +132,67 @@ class AppendableLog(LogState):
             records = memoryview(records)
         if origin == "replication":
             return replicated.plan(self, records, now_ms)
-        size = len(records)
-        if size < HEADER_SIZE or size > self._size_max or not self._plain or origin != "client":
-            return self._plan_carefully(records, leader_epoch, now_ms, origin, checked_for)
-        (base, length, _, magic, crc, attributes, delta, base_ms, max_ms, producer_id, epoch, sequence, count) = (
-            HEADER.unpack_from(records)
-        )
-        if (
-            length != size - LOG_OVERHEAD
-            or magic != MAGIC
-            or base != 0
-            or count != delta + 1
-            or count <= 0
-            or attributes & _UNUSUAL_ATTRIBUTES
-            or max_ms > now_ms + self._after_max_ms
-            or base_ms < now_ms - self._before_max_ms
-            or (producer_id >= 0 and sequence < 0)
-            or crc32c(records[ATTRIBUTES_OFFSET:]) != crc
-        ):
-            return self._plan_carefully(records, leader_epoch, now_ms, origin, checked_for)
-        if producer_id < 0:
-            return self._place(records, size, delta, max_ms, leader_epoch, now_ms, -1)
-        known = self.producers.check(producer_id, epoch, sequence, count)
-        if known is not None:
-            return self._answer_known(known)
-        plan = self._place(records, size, delta, max_ms, leader_epoch, now_ms, -1)
-        plan.producer = (producer_id, epoch, (sequence + delta) & producer_state.SEQUENCE_MAX)
-        return plan
+        return self._plan_carefully(records, leader_epoch, now_ms, origin, checked_for)
 
     def commit_append(self, plan: AppendPlan) -> AppendResult:
         """The second half of `append`: the write has returned whole, so the batch is in the log."""
-        segment, size, last_offset = plan.segment, plan.size, plan.last_offset
         if plan.headers is not None:
             return replicated.commit(self, plan, plan.headers)
-        segment.appended(plan.position, size, last_offset, plan.max_timestamp_ms, self._config.index_interval_bytes)
-        epochs = self.epochs.entries
-        if not epochs or epochs[-1][0] != plan.leader_epoch:
-            self.epochs.assign(plan.leader_epoch, plan.base_offset)
+        base_offset, last_offset, max_timestamp_ms = plan.base_offset, plan.last_offset, plan.max_timestamp_ms
+        self._written(
+            plan.segment, plan.position, plan.size, base_offset, last_offset, max_timestamp_ms, plan.leader_epoch
+        )
         if plan.producer is not None:
             producer_id, epoch, last_sequence = plan.producer
-            delta = last_offset - plan.base_offset
-            self.producers.update(producer_id, epoch, last_sequence, last_offset, delta, plan.max_timestamp_ms)
-        self.log_end_offset = last_offset + 1
-        self.count_written(size)
-        return AppendResult(
-            ErrorCode.none, plan.base_offset, last_offset, plan.log_append_time_ms, self.log_start_offset
-        )
+            self.producers.update(
+                producer_id, epoch, last_sequence, last_offset, last_offset - base_offset, max_timestamp_ms
+            )
+        return AppendResult(ErrorCode.none, base_offset, last_offset, plan.log_append_time_ms, self.log_start_offset)
 
     def abort_append(self, plan: AppendPlan) -> None:
         """The write failed or came back short: cut what it left behind. Raises DirectoryFailedError."""
-        try:
-            self.storage.files.truncate(plan.segment.open_log().fd, plan.position)
-        except OSError as error:
-            raise DirectoryFailedError(f"cutting back {plan.segment.log_path}: {error}") from error
+        self._cut_back(plan.segment, plan.position)
 
-    def _write_rest(self, handle: Handle, plan: AppendPlan, written: int) -> None:
+    def _write(self, segment: Segment, records: memoryview, position: int) -> None:
+        """All of it, or nothing. Raises DiskFullError, DirectoryFailedError."""
+        try:
+            handle = segment.open_log()
+            handle.dirty = True
+            written = self.storage.files.pwritev(handle.fd, (records,), position)
+            if written != len(records):
+                self._write_rest(handle, records, position, written)
+        except OSError as error:
+            self._cut_back(segment, position)
+            raise disk_error(error, f"appending to {segment.log_path}") from error
+
+    def _write_rest(self, handle: Handle, records: memoryview, position: int, written: int) -> None:
         """Go on after a short write, so that its cause shows as an error."""
-        while written < plan.size:
-            rest = (plan.buffer[written:],)
-            written += self.storage.files.pwritev(handle.fd, rest, plan.position + written)
+        while written < len(records):
+            written += self.storage.files.pwritev(handle.fd, (records[written:],), position + written)
+
+    def _cut_back(self, segment: Segment, position: int) -> None:
+        try:
+            self.storage.files.truncate(segment.open_log().fd, position)
+        except OSError as error:
+            raise DirectoryFailedError(f"cutting back {segment.log_path}: {error}") from error
+
+    def _written(
+        self,
+        segment: Segment,
+        position: int,
+        size: int,
+        base_offset: int,
+        last_offset: int,
+        max_timestamp_ms: int,
+        leader_epoch: int,
+    ) -> None:
+        """A batch is in the file: index it, and move the log end."""
+        segment.appended(position, size, last_offset, max_timestamp_ms, self._config.index_interval_bytes)
+        epochs = self.epochs.entries
+        if not epochs or epochs[-1][0] != leader_epoch:
+            self.epochs.assign(leader_epoch, base_offset)
+        self.log_end_offset = last_offset + 1
+        self.count_written(size)
 
     def _plan_carefully(
         self, records: memoryview, leader_epoch: int, now_ms: int, origin: Origin, checked_for: "TopicConfig | None"
@@ -172,8 +217,12 @@ class AppendableLog(LogState):
         elif header.attributes & TIMESTAMP_TYPE_FLAG:
             records[ATTRIBUTES_OFFSET + 1] &= ~TIMESTAMP_TYPE_FLAG & 0xFF
             set_crc(records, 0)
-        plan = self._place(
-            records, len(records), header.last_offset_delta, max_timestamp_ms, leader_epoch, now_ms, append_time_ms
+        base_offset = self.log_end_offset
+        last_offset = base_offset + header.last_offset_delta
+        segment = self.segment_for(len(records), base_offset, last_offset, max_timestamp_ms, now_ms)
+        _pack_start(records, 0, base_offset, len(records) - LOG_OVERHEAD, leader_epoch)
+        plan = AppendPlan(
+            segment, records, len(records), base_offset, last_offset, max_timestamp_ms, leader_epoch, append_time_ms
         )
         if header.producer_id >= 0 and not header.is_control:
             plan.producer = (header.producer_id, header.producer_epoch, header.last_sequence)
@@ -189,21 +238,3 @@ class AppendableLog(LogState):
         )
         answer.duplicate = True
         return answer
-
-    def _place(
-        self,
-        records: memoryview,
-        size: int,
-        delta: int,
-        max_timestamp_ms: int,
-        leader_epoch: int,
-        now_ms: int,
-        log_append_time_ms: int,
-    ) -> AppendPlan:
-        base_offset = self.log_end_offset
-        segment = self.segment_for(size, base_offset, base_offset + delta, max_timestamp_ms, now_ms)
-        _BASE_OFFSET.pack_into(records, 0, base_offset)
-        _LEADER_EPOCH.pack_into(records, LOG_OVERHEAD, leader_epoch)
-        return AppendPlan(
-            segment, records, size, base_offset, base_offset + delta, max_timestamp_ms, leader_epoch, log_append_time_ms
-        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from odradek.host.files import write_all
-from odradek.log import producer_snapshot, replay, validation
+from odradek.log import offset_index, producer_snapshot, replay, time_index, validation
 from odradek.log.epoch_cache import EpochCache
 from odradek.log.errors import DamagedLogError, DirectoryFailedError, disk_error
 from odradek.log.paths import LOG_SUFFIX, SNAPSHOT_SUFFIX, path_of
@@ -45,10 +45,11 @@ class LogState:
         "_after_max_ms",
         "_before_max_ms",
         "_config",
-        "_plain",
+        "_index_entries_max",
+        "_plain_size_max",
         "_producers",
         "_segment_ms",
-        "_size_max",
+        "_time_entries_max",
         "active",
         "cleaned_offset",
         "cut",
@@ -140,17 +141,19 @@ class LogState:
     @config.setter
     def config(self, config: "TopicConfig") -> None:
         self._config = config
-        self._size_max = min(config.max_message_bytes, config.segment_bytes)
         self._before_max_ms = config.message_timestamp_before_max_ms
         self._after_max_ms = config.message_timestamp_after_max_ms
         self._segment_ms = config.segment_ms
         if "compact" in config.cleanup_policy:  # The active segment is never compacted.
             self._segment_ms = min(config.segment_ms, config.max_compaction_lag_ms)
-        self._plain = (
+        self._index_entries_max = config.segment_index_bytes // offset_index.ENTRY_SIZE
+        self._time_entries_max = config.segment_index_bytes // time_index.ENTRY_SIZE - 1  # One is for the final entry.
+        is_plain = (
             config.message_timestamp_type != validation.LOG_APPEND_TIME
             and config.compression_type == PRODUCER
             and "compact" not in config.cleanup_policy
         )
+        self._plain_size_max = min(config.max_message_bytes, config.segment_bytes) if is_plain else -1
 
     def __repr__(self) -> str:
         return f"<Log {self.topic}-{self.partition} [{self.log_start_offset}, {self.log_end_offset})>"
@@ -169,16 +172,23 @@ class LogState:
     # -- segments -------------------------------------------------------------------------------------------------
 
     def segment_for(self, size: int, first_offset: int, last_offset: int, timestamp_ms: int, now_ms: int) -> Segment:
-        """The active segment, rolled first when the batch does not belong into it any more. Raises as `append`."""
-        segment, config = self.active, self._config
+        """The active segment, rolled first when the batch does not belong into it any more. Raises as `append`.
+
+        A segment's age counts by the timestamps of records where they have any, else by the clock.
+        """
+        segment = self.active
         if not segment.ready:
             self._prepare(segment)
-        if segment.size and (
-            segment.size + size > config.segment_bytes
-            or segment.waited_for_roll_ms(now_ms, timestamp_ms) > self._segment_ms - segment.jitter_ms
-            or segment.is_index_full(config.segment_index_bytes)
-        ):
-            return self.roll(now_ms)
+        if segment.size:
+            began_ms = segment.first_timestamp_ms
+            age_ms = timestamp_ms - began_ms if began_ms >= 0 else now_ms - segment.created_ms
+            if (
+                segment.size + size > self._config.segment_bytes
+                or age_ms > self._segment_ms - segment.jitter_ms
+                or segment.offset_entries >= self._index_entries_max
+                or segment.time_entries >= self._time_entries_max
+            ):
+                return self.roll(now_ms)
         if last_offset - segment.base_offset > RELATIVE_OFFSET_MAX:
             too_far = last_offset - self.log_end_offset > RELATIVE_OFFSET_MAX
             return self.roll(now_ms, first_offset if too_far else None)

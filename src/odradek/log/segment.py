@@ -135,18 +135,6 @@ class Segment:
             self.first_timestamp_ms = max_timestamp_ms
         self.size = position + size
 
-    def is_index_full(self, index_bytes: int) -> bool:
-        """Neither index may outgrow segment.index.bytes; one slot of the time index is for its final entry."""
-        if self.offset_entries >= index_bytes // offset_index.ENTRY_SIZE:
-            return True
-        return self.time_entries >= index_bytes // time_index.ENTRY_SIZE - 1
-
-    def waited_for_roll_ms(self, now_ms: int, timestamp_ms: int) -> int:
-        """Age by the timestamps of records where they have any, else by the clock."""
-        if self.first_timestamp_ms >= 0:
-            return timestamp_ms - self.first_timestamp_ms
-        return now_ms - self.created_ms
-
     def _add_entries(self, position: int, last_offset: int) -> None:
         offsets = self.pending_offsets
         if offsets is None:

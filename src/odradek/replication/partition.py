@@ -15,6 +15,7 @@ from odradek.cluster.image import NO_LEADER, BrokerImage, PartitionImage
 from odradek.cluster.records import ReplicaEpochs
 from odradek.config import TopicConfig
 from odradek.log.append import AppendResult, Origin
+from odradek.log.appending import UNUSUAL
 from odradek.log.errors import DamagedLogError, LogError, UnexpectedOffsetError
 from odradek.log.health import SLOW_WRITE_S, DirectoryHealth
 from odradek.log.log import Log
@@ -181,6 +182,37 @@ class Partition:
     async def replay(self, from_offset: int, on_batch: BatchReader) -> int:
         """Every batch up to the high watermark, for a coordinator that loads; the offset after the last one."""
         return await replay(self.log, self._logs.loop, from_offset, self.high_watermark, on_batch)
+
+    def append_plain(self, records: memoryview, required_acks: int) -> int:
+        """The short way of `append`, for one batch of a client: its base offset.
+
+        UNUSUAL, and nothing done, when there is anything to be said about the batch or the partition.
+        `required_acks` is valid. Raises as `append`.
+        """
+        health, logs = self._health, self._logs
+        if (
+            self.error is not _NONE
+            or health.refusal is not None
+            or health.threaded
+            or self._writer is not None
+            or (self._isr_size < self._min_isr and required_acks == ACKS_ALL)
+            or (self._followers is not None and self.may_be_replaced(required_acks))
+        ):
+            return UNUSUAL
+        started = logs.now()
+        sleeps_before = logs.files.sleeps() if started < health.watched_until else None
+        try:
+            base_offset = self.log.append_plain(records, self.leader_epoch, logs.time_ms())
+        except DamagedLogError:
+            return UNUSUAL
+        except LogError as error:
+            logs.write_failed(health, error)
+            raise
+        if (ended := logs.now()) - started > SLOW_WRITE_S:
+            logs.write_took_long(health, ended, sleeps_before)
+        if base_offset != UNUSUAL:
+            self._appended(len(records))
+        return base_offset
 
     def append(
         self,

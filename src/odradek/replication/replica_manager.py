@@ -24,6 +24,9 @@ from odradek.replication.partition import Partition
 
 logger = logging.getLogger(__name__)
 
+_NONE = ErrorCode.none
+_UNKNOWN = ErrorCode.unknown_topic_or_partition
+
 LeadershipListener = Callable[[Partition, bool], None]
 """Told of each partition of a topic that this broker begins (True) or ceases (False) to lead."""
 Replica = Partition | ErrorCode
@@ -78,15 +81,17 @@ class ReplicaManager:
         """The partition when this broker leads it, else what the client is answered."""
         replicas = self._by_name.get(topic)
         if replicas is None:
-            return ErrorCode.unknown_topic_or_partition
-        return _serving(replicas.get(index, ErrorCode.unknown_topic_or_partition))
+            return _UNKNOWN
+        replica = replicas.get(index, _UNKNOWN)
+        return replica.error if type(replica) is Partition and replica.error is not _NONE else replica
 
     def partition_by_id(self, topic_id: UUID, index: int) -> Replica:
         """As `partition`, by topic id."""
         replicas = self._by_id.get(topic_id)
         if replicas is None:
             return ErrorCode.unknown_topic_id
-        return _serving(replicas.get(index, ErrorCode.unknown_topic_or_partition))
+        replica = replicas.get(index, _UNKNOWN)
+        return replica.error if type(replica) is Partition and replica.error is not _NONE else replica
 
     def readable(self, topic: str | UUID, index: int) -> Replica:
         """As `partition`, for a consumer that may also read what is committed from a follower (KIP-392)."""
@@ -349,9 +354,3 @@ class ReplicaManager:
 def _is_outdated(log: Log, image: PartitionImage, cluster: ClusterImage) -> bool:
     """Whoever drops a replica begins a leader epoch that this replica never sees."""
     return cluster.restored == 0 and log.epochs.latest_epoch < image.leader_epoch
-
-
-def _serving(replica: Replica) -> Replica:
-    if isinstance(replica, Partition) and replica.error is not ErrorCode.none:
-        return replica.error
-    return replica

@@ -3,8 +3,8 @@
 Version 5 adds the log start offset to the response, 8 record errors and an error message, 9 is flexible, 10 adds the
 current leader and node endpoints as tagged fields (KIP-951), 13 replaces topic names by topic ids (KIP-516).
 
-Most requests are for one partition; both directions have a short way for these. Records are views of the buffer they
-were read from, valid as long as it is not read into again.
+Records are views of the buffer they were read from, valid as long as it is not read into again. Most requests are for
+one partition and have a shorter way: `plain_produce`.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,11 @@ from uuid import UUID
 from odradek.wire.errors import MalformedRequestError
 from odradek.wire.primitives import (
     INT32,
-    UUID_SIZE,
     checked_end,
     read_array,
     read_array_size,
     read_nullable_string,
     read_string,
-    read_unsigned_varint,
     read_uuid,
     skip_tagged_fields,
     write_array_size,
@@ -41,20 +39,10 @@ TopicKey = str | UUID
 """A topic's name, or its id from version 13 on."""
 
 _ACKS_TIMEOUT = Struct(">hi")
-_LEGACY_START = Struct(">hhiih")
-_LEGACY_PARTITION = Struct(">iii")
-_FLEXIBLE_START = Struct(">bhibB")
-_FLEXIBLE_PARTITION = Struct(">bi")
 _INDEX = Struct(">i")
 
-_LEGACY_ONE = Struct(">iiih")
-_FLEXIBLE_ONE = Struct(">iibb")
 _RESULT = Struct(">ihqq")
 _START = Struct(">q")
-_ONE_V3 = Struct(">iihqqi")
-_ONE_V5 = Struct(">iihqqqi")
-_ONE_V8 = Struct(">iihqqqihi")
-_ONE_V9 = Struct(">bihqqqbbbbib")
 _LEADER = Struct(">bbbiib")
 
 
@@ -99,60 +87,6 @@ class NodeEndpoint(NamedTuple):
 
 def read_request(view: memoryview, position: int, end: int, version: int) -> ProduceRequest:
     """The body in view[position:end]. Raises MalformedRequestError."""
-    if version < FIRST_FLEXIBLE:
-        request = _read_one_legacy(view, position, end)
-    else:
-        request = _read_one_flexible(view, position, end, version)
-    return _read_any(view, position, end, version) if request is None else request
-
-
-def _read_one_legacy(view: memoryview, position: int, end: int) -> ProduceRequest | None:
-    """A request for one partition and without transactional id; None for any other."""
-    start = position + _LEGACY_START.size
-    if start > end:
-        return None
-    transactional_size, acks, timeout_ms, topic_count, name_size = _LEGACY_START.unpack_from(view, position)
-    partition = start + name_size
-    records = partition + _LEGACY_PARTITION.size
-    if transactional_size != -1 or topic_count != 1 or name_size < 0 or records > end:
-        return None
-    partition_count, index, size = _LEGACY_PARTITION.unpack_from(view, partition)
-    if partition_count != 1 or size < 0 or records + size != end:
-        return None
-    try:
-        name = str(view[start:partition], "utf-8")
-    except UnicodeDecodeError:
-        return None
-    return ProduceRequest(None, acks, timeout_ms, [(name, [PartitionData(index, view[records:end])])])
-
-
-def _read_one_flexible(view: memoryview, position: int, end: int, version: int) -> ProduceRequest | None:
-    """As `_read_one_legacy`, also None for a name of more than 126 bytes and for tagged fields."""
-    start = position + _FLEXIBLE_START.size
-    if start + UUID_SIZE + _FLEXIBLE_PARTITION.size > end:
-        return None
-    no_id, acks, timeout_ms, topic_count, name_size = _FLEXIBLE_START.unpack_from(view, position)
-    has_topic_id = version >= FIRST_WITH_TOPIC_IDS
-    if has_topic_id:
-        start, name_size = start - 1, UUID_SIZE + 1
-    partition = start + name_size - 1
-    records = partition + _FLEXIBLE_PARTITION.size
-    if no_id or topic_count != 2 or not 1 <= name_size < 0x80 or records > end:
-        return None
-    partition_count, index = _FLEXIBLE_PARTITION.unpack_from(view, partition)
-    size, records = read_unsigned_varint(view, records, end)
-    after = records + size - 1
-    if partition_count != 2 or size == 0 or after + 3 != end or view[after] or view[after + 1] or view[after + 2]:
-        return None
-    key: TopicKey
-    try:
-        key = UUID(bytes=bytes(view[start:partition])) if has_topic_id else str(view[start:partition], "utf-8")
-    except UnicodeDecodeError:
-        return None
-    return ProduceRequest(None, acks, timeout_ms, [(key, [PartitionData(index, view[records:after])])])
-
-
-def _read_any(view: memoryview, position: int, end: int, version: int) -> ProduceRequest:
     flexible = version >= FIRST_FLEXIBLE
     transactional_id, position = read_nullable_string(view, position, end, flexible)
     after = checked_end(position, _ACKS_TIMEOUT.size, end)
@@ -206,35 +140,6 @@ def _read_records(view: memoryview, position: int, end: int, flexible: bool) -> 
         return None, position
     after = checked_end(position, size, end)
     return view[position:after], after
-
-
-def write_one(
-    version: int,
-    correlation_id: int,
-    key: TopicKey,
-    index: int,
-    error_code: int,
-    base_offset: int,
-    log_append_time_ms: int,
-    log_start_offset: int,
-) -> bytes:
-    """The whole frame of a response for one partition with nothing to say beyond these."""
-    if version >= FIRST_FLEXIBLE:
-        name = key.bytes if version >= FIRST_WITH_TOPIC_IDS else write_string(key, True)  # type: ignore[union-attr,arg-type]
-        tail = _ONE_V9.pack(
-            2, index, error_code, base_offset, log_append_time_ms, log_start_offset, 1, 0, 0, 0, 0, 0
-        )  # fmt: skip
-        return _FLEXIBLE_ONE.pack(6 + len(name) + _ONE_V9.size, correlation_id, 0, 2) + name + tail
-    name = key.encode()  # type: ignore[union-attr]
-    if version >= 8:
-        tail = _ONE_V8.pack(
-            1, index, error_code, base_offset, log_append_time_ms, log_start_offset, 0, -1, 0
-        )  # fmt: skip
-    elif version >= 5:
-        tail = _ONE_V5.pack(1, index, error_code, base_offset, log_append_time_ms, log_start_offset, 0)
-    else:
-        tail = _ONE_V3.pack(1, index, error_code, base_offset, log_append_time_ms, 0)
-    return _LEGACY_ONE.pack(10 + len(name) + len(tail), correlation_id, 1, len(name)) + name + tail
 
 
 def write_response(

@@ -16,6 +16,7 @@ from odradek.wire.record_codec import Record, decode_batch, encode_batch
 from odradek.wire.records import batches
 from tests.broker.frames import until
 from tests.broker.running import Running, running
+from tests.support.faulty_files import FaultyFiles
 from tests.support.requests import request
 from tests.support.wire_client import WireClient
 
@@ -111,6 +112,28 @@ def test_an_error_with_acks_0_ends_the_connection(tmp_path: Path) -> None:
             client = await here.client()
             client.send_without_answer(produce(9, "nowhere", {0: here.batch()}, acks=0))
             await asyncio.wait_for(client.closed, 20)
+
+    asyncio.run(script())
+
+
+@pytest.mark.parametrize("version", [7, 9])
+def test_what_the_disk_does_not_take_is_answered_so(tmp_path: Path, version: int) -> None:
+    async def script() -> None:
+        files = FaultyFiles()
+        async with running(tmp_path, files=files) as here:
+            await here.topic("topic")
+            client = await here.client()
+            health = here.broker.logs.health_of(here.partition("topic").log)
+            for acks in (1, -1):
+                files.write_short(20)
+                for _ in range(2):  # The disk has no room; then it is known to have none.
+                    response = await client.request(produce(version, "topic", {0: here.batch()}, acks=acks))
+                    (partition,) = response.responses[0].partition_responses
+                    assert partition.error_code is ErrorCode.kafka_storage_error
+                await until(lambda: health.refusal is None)
+            response = await client.request(produce(version, "topic", {0: here.batch(b"v")}))
+            assert response.responses[0].partition_responses[0].base_offset == 0
+            assert values_in(here, "topic") == [b"v"]
 
     asyncio.run(script())
 

@@ -82,6 +82,12 @@ class DelayedProduce(DelayedResponse):
                 self.add(key, data.partition, partition, appended)
                 place += 1
 
+    def refuse_all(self, error: ErrorCode) -> None:
+        """The same error for every partition; nothing is appended."""
+        for key, partitions in self._request.topics:
+            for index, _ in partitions:
+                self.add(key, index, error, PartitionResponse(index, error))
+
     def add(self, key: TopicKey, index: int, partition: Partition | ErrorCode, appended: produce.Appended) -> None:
         """One partition's outcome."""
         place = len(self._responses)
@@ -130,7 +136,7 @@ class DelayedProduce(DelayedResponse):
     async def _prepare(self, place: int, key: TopicKey, data: PartitionData) -> PartitionData:
         """The batch to append, and in `_prepared` what has become of it."""
         partition = produce.find_partition(self._broker, key, data.partition)
-        if not isinstance(partition, Partition) or not produce.is_to_prepare(self._broker, partition, data):
+        if not isinstance(partition, Partition) or not produce.is_to_prepare(self._broker, partition, data.records):
             return data
         config, now_ms = partition.log.config, self._broker.host.clock.time_ms()
         assert data.records is not None

@@ -9,7 +9,7 @@ has to pass what was appended (acks=all, or flush.messages and flush.ms), or whi
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kio.schema.errors import ErrorCode
 
@@ -17,12 +17,14 @@ from odradek.broker.delayed import DelayedResponse, Response
 from odradek.broker.handlers.data_host import DataHost
 from odradek.config import TopicConfig
 from odradek.log.append import AppendRefusal, AppendResult
+from odradek.log.appending import UNUSUAL
 from odradek.log.errors import LogError
 from odradek.log.preparation import is_due, is_due_for_timestamps
 from odradek.replication.high_watermark import ACKS_ALL, NEVER
 from odradek.replication.partition import Partition
-from odradek.wire.frame import RequestHeader
-from odradek.wire.produce import PartitionData, PartitionResponse, ProduceRequest, TopicKey, read_request, write_one
+from odradek.wire.frame import RequestHeader, read_request_header
+from odradek.wire.plain_produce import PlainProduce, read_plain
+from odradek.wire.produce import PartitionData, PartitionResponse, ProduceRequest, TopicKey, read_request
 from odradek.wire.records import ATTRIBUTES_OFFSET, COMPRESSION_MASK, HEADER_SIZE, TRANSACTIONAL_FLAG
 
 if TYPE_CHECKING:
@@ -43,40 +45,98 @@ Appended = AppendResult | asyncio.Future[AppendResult] | PartitionResponse
 """What became of one partition's records; a PartitionResponse when the log was not asked."""
 
 
+class _Frame(NamedTuple):
+    """A request's content: view[start:end]."""
+
+    view: memoryview
+    start: int
+    end: int
+
+
 def serve(
-    broker: DataHost, connection: "Connection", header: RequestHeader, view: memoryview, end: int
+    broker: DataHost, connection: "Connection", view: memoryview, start: int, end: int
 ) -> Response | DelayedResponse:
-    """Answer the request whose body is view[header.body:end]. Raises MalformedRequestError."""
-    version = header.version
-    request = read_request(view, header.body, end, version)
-    if request.transactional_id is not None or is_transactional(request):
-        return _refuse(broker, connection, header, request, ErrorCode.transactional_id_authorization_failed)
-    topics, acks = request.topics, request.acks
-    if len(topics) != 1 or len(topics[0][1]) != 1:
-        return _serve_many(broker, connection, header, request, view, end)
-    key, (data,) = topics[0]
-    partition = find_partition(broker, key, data.partition)
-    if type(partition) is Partition and needs_executor(partition, data):
-        return _serve_many(broker, connection, header, request, view, end)
-    appended = append(partition, data, header, acks)
-    if type(appended) is not AppendResult:
-        pass
-    elif appended.error is _NONE:
-        if acks == 0:
-            return None
-        assert type(partition) is Partition
-        if not has_to_wait(partition, appended.last_offset, acks):
-            return write_one(
-                version, header.correlation_id, key, data.partition, 0,
-                appended.base_offset, appended.log_append_time_ms, appended.log_start_offset,
-            )  # fmt: skip
-    elif appended.is_preliminary:
-        return _serve_many(broker, connection, header, request, view, end)
+    """Answer the request in view[start:end]. Raises MalformedRequestError."""
+    plain = read_plain(view, start, end)
+    if plain is None:
+        return _serve_any(broker, connection, _Frame(view, start, end))
+    head, correlation_id, index, records = plain
+    partition = find_partition(broker, head.topic, index)
+    if type(partition) is not Partition or partition.topic in INTERNAL_TOPICS:
+        return _serve_any(broker, connection, _Frame(view, start, end))
+    acks, log = head.acks, partition.log
+    try:
+        base_offset = partition.append_plain(records, acks)
+    except LogError as error:
+        return _answer(broker, connection, _Frame(view, start, end), partition, _storage_error(partition, error))
+    if base_offset == UNUSUAL:
+        return _serve_unusual(broker, connection, _Frame(view, start, end), plain, partition)
+    if acks == 0:
+        return None
+    last_offset = log.log_end_offset - 1
+    if not has_to_wait(partition, last_offset, acks):
+        return head.response(correlation_id, index, base_offset, -1, log.log_start_offset)
+    appended = AppendResult(_NONE, base_offset, last_offset, -1, log.log_start_offset)
+    return _answer(broker, connection, _Frame(view, start, end), partition, appended)
+
+
+def _serve_unusual(
+    broker: DataHost, connection: "Connection", frame: _Frame, plain: PlainProduce, partition: Partition
+) -> Response | DelayedResponse:
+    """Answer a plain request for whose batch or partition `append_plain` is not made."""
+    head, correlation_id, index, records = plain
+    if is_transactional(records) or is_to_prepare(broker, partition, records):
+        return _serve_any(broker, connection, frame)
+    appended: Appended
+    try:
+        appended = partition.append(records, required_acks=head.acks)
+    except LogError as error:
+        appended = _storage_error(partition, error)
+    if type(appended) is not AppendResult or appended.error is not _NONE:
+        return _answer(broker, connection, frame, partition, appended)
+    if head.acks == 0:
+        return None
+    if has_to_wait(partition, appended.last_offset, head.acks):
+        return _answer(broker, connection, frame, partition, appended)
+    return head.response(
+        correlation_id, index, appended.base_offset, appended.log_append_time_ms, appended.log_start_offset
+    )
+
+
+def _answer(
+    broker: DataHost, connection: "Connection", frame: _Frame, partition: Partition, appended: Appended
+) -> Response | DelayedResponse:
+    """What became of a plain request that is not answered as such."""
     from odradek.broker.handlers.delayed_produce import DelayedProduce
 
+    header, request = _read(frame)
     delayed = DelayedProduce(broker, connection, header, request)
-    delayed.add(key, data.partition, partition, appended)
+    delayed.add(request.topics[0][0], partition.index, partition, appended)
     return delayed.finished_adding()
+
+
+def _serve_any(broker: DataHost, connection: "Connection", frame: _Frame) -> Response | DelayedResponse:
+    """Answer a request of which nothing is known yet, or one that is not plain for other reasons."""
+    from odradek.broker.handlers.delayed_produce import DelayedProduce
+
+    header, request = _read(frame)
+    delayed = DelayedProduce(broker, connection, header, request)
+    all_records = [data.records for _, partitions in request.topics for data in partitions]
+    if request.transactional_id is not None or any(map(is_transactional, all_records)):
+        delayed.refuse_all(ErrorCode.transactional_id_authorization_failed)
+        return delayed.finished_adding()
+    for key, partitions in request.topics:
+        for index, records in partitions:
+            partition = find_partition(broker, key, index)
+            if type(partition) is Partition and is_to_prepare(broker, partition, records):
+                return delayed.prepare_first(bytes(frame.view[header.body : frame.end]))
+    delayed.append_all()
+    return delayed.finished_adding()
+
+
+def _read(frame: _Frame) -> tuple[RequestHeader, ProduceRequest]:
+    header = read_request_header(*frame)
+    return header, read_request(frame.view, header.body, frame.end, header.version)
 
 
 def find_partition(broker: DataHost, key: TopicKey, index: int) -> Partition | ErrorCode:
@@ -114,8 +174,12 @@ def append(
     try:
         return partition.append(records, required_acks=acks, checked_for=prepared)  # type: ignore[arg-type]
     except LogError as error:
-        logger.debug("produce to %s-%d: %s", partition.topic, index, error)
-        return PartitionResponse(index, ErrorCode.kafka_storage_error, error_message=str(error))
+        return _storage_error(partition, error)
+
+
+def _storage_error(partition: Partition, error: LogError) -> PartitionResponse:
+    logger.debug("produce to %s-%d: %s", partition.topic, partition.index, error)
+    return PartitionResponse(partition.index, ErrorCode.kafka_storage_error, error_message=str(error))
 
 
 def has_to_wait(partition: Partition, last_offset: int, acks: int) -> bool:
@@ -128,59 +192,14 @@ def has_to_wait(partition: Partition, last_offset: int, acks: int) -> bool:
     return config.flush_messages != NEVER or config.flush_ms != NEVER
 
 
-def needs_executor(partition: Partition, data: PartitionData) -> bool:
+def is_to_prepare(broker: DataHost, partition: Partition, records: memoryview | None) -> bool:
     """Whether the records have to be compressed anew or looked at first, which would hold up the event loop."""
     config = partition.log.config
-    if (config.compression_type == "producer" and "compact" not in config.cleanup_policy) or data.records is None:
+    if records is None:
         return False
-    return is_due(data.records, config)
+    return is_due(records, config) or is_due_for_timestamps(records, config, broker.host.clock.time_ms())
 
 
-def is_to_prepare(broker: DataHost, partition: Partition, data: PartitionData) -> bool:
-    """As `needs_executor`, and for records whose timestamps have to be looked at, which the usual request finds out."""
-    if data.records is None:
-        return False
-    now_ms = broker.host.clock.time_ms()
-    return needs_executor(partition, data) or is_due_for_timestamps(data.records, partition.log.config, now_ms)
-
-
-def is_transactional(request: ProduceRequest) -> bool:
-    """Whether any batch belongs to a transaction."""
-    for _, partitions in request.topics:
-        for _, records in partitions:
-            if records is not None and len(records) >= HEADER_SIZE and records[_FLAGS] & TRANSACTIONAL_FLAG:
-                return True
-    return False
-
-
-def _refuse(
-    broker: DataHost, connection: "Connection", header: RequestHeader, request: ProduceRequest, error: ErrorCode
-) -> Response | DelayedResponse:
-    """The same error for every partition; nothing is appended."""
-    from odradek.broker.handlers.delayed_produce import DelayedProduce
-
-    delayed = DelayedProduce(broker, connection, header, request)
-    for key, partitions in request.topics:
-        for index, _ in partitions:
-            delayed.add(key, index, error, PartitionResponse(index, error))
-    return delayed.finished_adding()
-
-
-def _serve_many(
-    broker: DataHost,
-    connection: "Connection",
-    header: RequestHeader,
-    request: ProduceRequest,
-    view: memoryview,
-    end: int,
-) -> Response | DelayedResponse:
-    from odradek.broker.handlers.delayed_produce import DelayedProduce
-
-    delayed = DelayedProduce(broker, connection, header, request)
-    for key, partitions in request.topics:
-        for data in partitions:
-            partition = find_partition(broker, key, data.partition)
-            if type(partition) is Partition and is_to_prepare(broker, partition, data):
-                return delayed.prepare_first(bytes(view[header.body : end]))
-    delayed.append_all()
-    return delayed.finished_adding()
+def is_transactional(records: memoryview | None) -> bool:
+    """Whether the batch belongs to a transaction."""
+    return records is not None and len(records) >= HEADER_SIZE and bool(records[_FLAGS] & TRANSACTIONAL_FLAG)
