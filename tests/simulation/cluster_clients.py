@@ -172,9 +172,7 @@ class IdempotentProducer(Client):
 
     def _request(self, sequence: int, values: list[str]) -> Any:
         records = [Record(0, TIMESTAMP_MS, None, value.encode()) for value in values]
-        data = encode_batch(
-            records, producer_id=self.producer_id, producer_epoch=self.epoch, base_sequence=sequence
-        )
+        data = encode_batch(records, producer_id=self.producer_id, producer_epoch=self.epoch, base_sequence=sequence)
         return produce_request(*self.place, data, timeout_ms=int(REQUEST_SECONDS * 1000))
 
     def _settle(self, batch: tuple[int, list[str]], answer: Any, is_first: bool) -> str:
@@ -253,9 +251,7 @@ class Consumer(Client):
         leader = await self.leader_of(*self.place)
         try:
             client = await self.connect(leader)
-            answer = await client.fetch(
-                *self.place, self.position, max_wait_ms=FETCH_WAIT_MS, timeout=REQUEST_SECONDS
-            )
+            answer = await client.fetch(*self.place, self.position, max_wait_ms=FETCH_WAIT_MS, timeout=REQUEST_SECONDS)
         except RETRIED:
             self.drop(leader)
             raise

@@ -143,9 +143,7 @@ class WireClient(asyncio.Protocol):
 
     # Topics
 
-    async def metadata(
-        self, topics: Sequence[str] | None = None, *, timeout: float = REQUEST_TIMEOUT_SECONDS
-    ) -> Any:
+    async def metadata(self, topics: Sequence[str] | None = None, *, timeout: float = REQUEST_TIMEOUT_SECONDS) -> Any:
         api = schema("metadata", 12)
         wanted = None if topics is None else tuple(api.MetadataRequestTopic(topic_id=None, name=t) for t in topics)
         return await self.request(
@@ -308,9 +306,7 @@ class WireClient(asyncio.Protocol):
         return SIZE.pack(len(content)) + content
 
 
-def produce_request(
-    topic: str, partition: int, records: bytes, *, acks: int = -1, timeout_ms: int = 30_000
-) -> Any:
+def produce_request(topic: str, partition: int, records: bytes, *, acks: int = -1, timeout_ms: int = 30_000) -> Any:
     """A ProduceRequest with one batch set for one partition."""
     api = schema("produce", PRODUCE_VERSION)
     part = api.PartitionProduceData(index=partition, records=records)
