@@ -24,8 +24,9 @@ def duration(lives: "ClusterLives") -> float:
 
 async def crash(lives: "ClusterLives") -> None:
     """A broker dies or loses its power: now, in the middle of an append, or at a step of its I/O."""
-    broker_id, kinds = lives.any_broker(), ("process", "power")
-    kind: CrashKind = lives.chance.choice(kinds)  # type: ignore[assignment]
+    broker_id = lives.any_broker()
+    kinds: tuple[CrashKind, ...] = ("process", "power")
+    kind = lives.chance.choice(kinds)
     disk, how = lives.machines[broker_id].disk, lives.chance.random()
     if lives.machines[broker_id].process is None:
         return

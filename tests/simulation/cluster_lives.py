@@ -14,7 +14,6 @@ from odradek.simulation import Process
 from tests.simulation import cluster_faults
 from tests.simulation.cluster_checks import CommittedLogs, unequal, unhealthy
 from tests.simulation.cluster_clients import (
-    REQUEST_SECONDS,
     RETRIED,
     CarelessProducer,
     Client,
@@ -23,7 +22,6 @@ from tests.simulation.cluster_clients import (
 )
 from tests.simulation.cluster_world import CLIENT, NEVER, ClusterWorld
 from tests.support.history import CaughtUp, Final, History, Sought
-from tests.support.wire_client import schema
 
 TOPIC, PARTITIONS = "flights", (1, 2, 3)
 FAULTS, FAULT_PAUSE_SECONDS = (4, 12), 3.0

@@ -35,7 +35,6 @@ from odradek.metastore.store import (
 )
 from odradek.metastore.watching import Changes, follow
 
-
 SILENCE_S = 5.0
 """After so long without an answer an operation counts as failed."""
 HELD_SHARE = 0.5
