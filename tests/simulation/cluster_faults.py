@@ -1,4 +1,4 @@
-"""What goes wrong with a simulated cluster: each fault is a coroutine that begins, lasts for a drawn while, and ends."""
+"""What goes wrong with a simulated cluster: each fault is a coroutine that begins, lasts a drawn while, and ends."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
