@@ -4,8 +4,11 @@ import logging
 
 import pytest
 
+from odradek.broker.options import StartOptions
 from odradek.broker.server import metrics_address, warn_of_open_listeners
+from odradek.broker.settings import load_config
 from odradek.config import BrokerConfig, ConfigError
+from odradek.config.listener import address_of
 
 
 def config(*listeners: str) -> BrokerConfig:
@@ -41,3 +44,21 @@ def test_a_metrics_port_that_is_none_is_refused_as_a_port() -> None:
 
 def test_a_metrics_address_is_split_at_its_last_colon() -> None:
     assert metrics_address("[::1]:9100") == ("[::1]", 9100)
+
+
+def test_an_address_is_shown_as_clients_take_it() -> None:
+    assert address_of("127.0.0.1", 9092) == "127.0.0.1:9092"
+    assert address_of("::1", 9092) == "[::1]:9092"
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (StartOptions(data_dir=""), "--data-dir: must name a directory"),
+        (StartOptions(cluster="we/ird"), "--cluster 'we/ird': must be 1 to 100 of a-z A-Z 0-9 . _ -"),
+    ],
+)
+def test_names_that_cannot_be_are_refused_in_one_line(options: StartOptions, problem: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_config(options)
+    assert str(refused.value) == problem

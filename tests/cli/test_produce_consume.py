@@ -45,6 +45,12 @@ def test_keys_headers_and_nulls(cli: Cli, topic: str, consumed: Consumed) -> Non
     assert cli.ok("consume", topic, "-K", "=", "--null", "NIL").out == "k1=v1\nk2=NIL\n"
 
 
+def test_headers_may_have_one_name_and_spaces(cli: Cli, topic: str, consumed: Consumed) -> None:
+    cli.ok("produce", topic, "-H", "a=1", "-H", "a=2", "-H", "spaced=  x  ", stdin="v\n")
+    (record,) = consumed()
+    assert record["headers"] == [["a", "1"], ["a", "2"], ["spaced", "  x  "]]
+
+
 def test_json_records_survive_a_round_trip_byte_for_byte(cli: Cli, topic: str, consumed: Consumed) -> None:
     odd = {"base64": base64.b64encode(b"\xff\x00\xfe").decode()}
     records: list[dict[str, object]] = [

@@ -269,6 +269,22 @@ def test_a_directory_that_cannot_be_opened_leaves_the_others_to_serve(tmp_path: 
     asyncio.run(scenario())
 
 
+def test_a_log_that_cannot_be_opened_takes_its_directory_offline_and_no_other(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        manager = await opened(tmp_path / "a", tmp_path / "b")
+        await create(manager, keys("flights", 4))
+        await manager.stop()
+        bad = next((tmp_path / "b").glob("flights-*")) / "leader-epoch-checkpoint"
+        bad.unlink(missing_ok=True)
+        bad.mkdir()
+        manager = await opened(tmp_path / "a", tmp_path / "b")
+        assert [health.is_failed for health in manager.healths.values()] == [False, True]
+        assert len(manager.logs) == 2
+        await manager.stop()
+
+    asyncio.run(scenario())
+
+
 def test_without_any_directory_the_manager_does_not_start(tmp_path: Path) -> None:
     async def scenario() -> None:
         files = FaultyFiles()

@@ -19,6 +19,7 @@ from odradek.cluster.cluster import Cluster
 from odradek.cluster.image import ImageDelta
 from odradek.cluster.records import Endpoint
 from odradek.config import BrokerConfig, Listener, TopicConfig
+from odradek.config.listener import address_of
 from odradek.groups.coordinator import GroupCoordinator
 from odradek.host import Host
 from odradek.log.cleaning.settings import CleanerSettings
@@ -123,7 +124,7 @@ class Broker:
         """
         self.listeners = await self._bind(self._start_config.listeners)
         endpoints = self.advertised
-        self.logs.lock(f"{endpoints[0].host}:{endpoints[0].port}")
+        self.logs.lock(address_of(endpoints[0].host, endpoints[0].port))
         self.cluster = self._make_cluster(endpoints)
         self.replicas = ReplicaManager(
             self.logs,

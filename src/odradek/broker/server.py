@@ -20,7 +20,7 @@ from odradek.broker.settings import load_config
 from odradek.broker.worker_directories import refuse_workers
 from odradek.cluster.results import ClusterStartError
 from odradek.config import BrokerConfig, ConfigError
-from odradek.config.listener import split_address
+from odradek.config.listener import address_of, split_address
 from odradek.config.metadata import etcd_access
 from odradek.host import Host
 from odradek.log.directory import AlreadyRunningError
@@ -138,7 +138,7 @@ async def start(broker: Broker, config: BrokerConfig) -> None:
     try:
         await broker.start()
     except OSError as error:
-        addresses = ", ".join(f"{each.host}:{each.port}" for each in config.listeners)
+        addresses = ", ".join(address_of(each.host, each.port) for each in config.listeners)
         raise StartError(
             f"cannot listen on {addresses}: {error.strerror or error}. Another broker may be running there; "
             "choose another address with --listen HOST:PORT"
@@ -205,8 +205,8 @@ def ready_info(broker: Broker, options: StartOptions, config: BrokerConfig, metr
     named = (data_directory(options, config), *config.get("log.dirs"))
     directories = dict.fromkeys(str(Path(directory).absolute()) for directory in named)
     return ReadyInfo(
-        listen=f"{bound.host}:{bound.port}",
-        advertise=f"{advertised.host}:{advertised.port}",
+        listen=address_of(bound.host, bound.port),
+        advertise=address_of(advertised.host, advertised.port),
         data_dir=", ".join(directories),
         node_id=broker.node_id,
         cluster_id=broker.cluster.image.cluster_id,

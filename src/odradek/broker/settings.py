@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from odradek.broker.options import StartOptions
+from odradek.cluster.keys import CLUSTER_NAME
 from odradek.config import BrokerConfig, ConfigError
 from odradek.config.listener import split_address
 
@@ -15,6 +16,7 @@ NAMED = {"node_id": "node.id", "metadata": "odradek.metadata"}
 
 def load_config(options: StartOptions) -> BrokerConfig:
     """Raises ConfigError with one line that names the file or key."""
+    _check_names(options)
     values: dict[str, object] = dict(_file_values(options.config_file)) if options.config_file else {}
     values.update(options.overrides)
     values.update({key: getattr(options, name) for name, key in NAMED.items() if getattr(options, name) is not None})
@@ -27,6 +29,13 @@ def load_config(options: StartOptions) -> BrokerConfig:
     if not {"log.dirs", "log.dir"} & values.keys():
         values["log.dirs"] = options.data_dir or default_data_directory()
     return BrokerConfig.parse(values)
+
+
+def _check_names(options: StartOptions) -> None:
+    if options.data_dir == "":
+        raise ConfigError("--data-dir: must name a directory")
+    if options.cluster is not None and not CLUSTER_NAME.fullmatch(options.cluster):
+        raise ConfigError(f"--cluster {options.cluster!r}: must be 1 to 100 of a-z A-Z 0-9 . _ -")
 
 
 def default_data_directory() -> str:

@@ -17,7 +17,7 @@ from odradek.cli.errors import CommandError, UsageError
 from odradek.cli.formats import Format, FormatError, Headers, line_parser, unescape
 from odradek.cli.options import Topic
 from odradek.cli.output import write_json
-from odradek.cli.pairs import parse_pairs
+from odradek.cli.pairs import list_pairs, parse_pairs
 from odradek.cli.producing import RecordSender
 from odradek.cli.session import Session
 
@@ -78,7 +78,7 @@ def produce(
     separator = unescape(key_separator) if key_separator is not None else None
     parse = line_parser(form, separator, null.encode() if null is not None else None)
     config = _config(compression, acks, timeout) | parse_pairs(setting, "-X")
-    headers: Headers = [(name, value.encode()) for name, value in parse_pairs(header, "--header").items()]
+    headers: Headers = [(name, value.encode()) for name, value in list_pairs(header, "--header")]
     sender = RecordSender(
         session.producer(**config),
         topic,

@@ -41,9 +41,12 @@ class Listener:
             return False
 
     def __str__(self) -> str:
-        return (
-            f"{self.name}://[{self.host}]:{self.port}" if ":" in self.host else f"{self.name}://{self.host}:{self.port}"
-        )
+        return f"{self.name}://{address_of(self.host, self.port)}"
+
+
+def address_of(host: str, port: int) -> str:
+    """HOST:PORT as clients take it, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def parse_listeners(key: str, values: tuple[str, ...]) -> tuple[Listener, ...]:

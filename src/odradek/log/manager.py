@@ -107,7 +107,7 @@ class LogManager(LogRegistry):
                 await loader.load(directory)
                 directory.begin_writing(self.host.boot_id)
                 self._allocate_reserve(directory.path)
-            except OSError as error:
+            except (OSError, DirectoryFailedError) as error:
                 self.fail_directory(directory.path, f"cannot be loaded: {error}")
         self._require_a_directory()
 

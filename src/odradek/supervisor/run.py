@@ -26,6 +26,7 @@ from odradek.broker.settings import load_config
 from odradek.cluster.keys import Keys
 from odradek.cluster.records import MetaRecord, decode
 from odradek.config import BrokerConfig
+from odradek.config.listener import address_of
 from odradek.host import Host
 from odradek.log.directory import LogDirectory
 from odradek.metastore.shared.address import SOCKET_NAME
@@ -64,7 +65,7 @@ def hold_directories(host: Host, directory: str, config: BrokerConfig, locks: Ex
     for path in dict.fromkeys(str(Path(each).absolute()) for each in (directory, *config.get("log.dirs"))):
         log_directory = LogDirectory(host.files, path)
         try:
-            log_directory.lock(host.pid, f"{first.host}:{first.port}")
+            log_directory.lock(host.pid, address_of(first.host, first.port))
         except OSError as error:
             if not held:
                 raise StartError(f"cannot use the data directory {path}: {error.strerror}") from error
