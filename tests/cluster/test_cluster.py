@@ -276,6 +276,30 @@ def test_a_broker_whose_lease_was_lost_registers_again_and_leads_in_a_new_epoch(
     play(scenario)
 
 
+def test_a_broker_knows_its_new_epoch_no_later_than_its_image_does() -> None:
+    """The answer to its registration may come after the election that followed it."""
+
+    async def scenario() -> None:
+        server = MemoryServer()
+        first, second = await start(server, 0), await start(server, 1)
+        before, behind = first.broker_epoch, list[ImageDelta]()
+
+        def look(delta: ImageDelta) -> None:
+            if delta.after.brokers[0].epoch > first.broker_epoch:
+                behind.append(delta)
+
+        first.subscribe(look)
+        server.faults.reply_delay_s_max = 0.2
+        server.expire_all_leases()
+        await until(second, lambda image: image.brokers[0].epoch > before and not image.brokers[0].fenced)
+        await until(first, lambda image: image.brokers[0].epoch > before)
+        assert not behind
+        for cluster in (first, second):
+            await cluster.stop()
+
+    play(scenario)
+
+
 def test_a_dead_broker_is_fenced_and_another_leads() -> None:
     async def scenario() -> None:
         server = MemoryServer()

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from odradek.metastore.memory import Fault, Faults, MemoryServer, MemoryStore
+from odradek.metastore.memory import Fault, Faults, Link, MemoryServer, MemoryStore
 from odradek.metastore.store import (
     Compacted,
     Compare,
@@ -14,6 +14,7 @@ from odradek.metastore.store import (
     NotApplied,
     OutcomeUnknown,
     Put,
+    RevisionBatch,
     StoreRegressed,
     Target,
 )
@@ -192,3 +193,67 @@ def test_a_lease_without_keys_does_not_keep_the_next_from_ending(stores: Stores)
         assert await values(store) == {}
 
     run(stores, scenario)
+
+
+def test_a_link_that_is_cut_shows_by_silence_and_what_still_waits_passes_when_it_heals() -> None:
+    async def scenario() -> None:
+        server, link = MemoryServer(), Link()
+        near, far = MemoryStore(server, link=link), MemoryStore(server)
+        await near.open()
+        await far.open()
+        watch = near.watch(b"k", after=0)
+        link.cut()
+        asked = asyncio.create_task(near.get(b"k"))
+        written = asyncio.create_task(near.txn([], [Put(b"k2", b"mine")], timeout=5.0))
+        seen = asyncio.create_task(anext(watch))
+        await far.txn([], [Put(b"k", b"theirs")], timeout=1.0)
+        await asyncio.sleep(0.01)
+        assert not any(each.done() for each in (asked, written, seen))
+        link.heal()
+        found, _ = await asked
+        assert found is not None and found.value == b"theirs"
+        assert (await written).succeeded
+        batch = await seen
+        assert isinstance(batch, RevisionBatch)
+        assert batch.events[0].value == b"theirs"
+
+    asyncio.run(scenario())
+
+
+def test_nobody_knows_what_has_become_of_a_transaction_that_was_sent_into_a_cut_link() -> None:
+    async def scenario() -> None:
+        applied = set()
+        for seed in range(20):
+            server, link = MemoryServer(faults=Faults(random.Random(seed))), Link()
+            store = MemoryStore(server, link=link)
+            await store.open()
+            link.cut()
+            with pytest.raises(OutcomeUnknown):
+                await store.txn([], [Put(b"k", b"v")], timeout=0.001)
+            assert server.keyspace.get(b"k") is None
+            link.heal()
+            await asyncio.sleep(0)
+            await store.get(b"other")
+            applied.add(server.keyspace.get(b"k") is not None)
+        assert applied == {True, False}
+
+    asyncio.run(scenario())
+
+
+def test_where_only_answers_are_lost_a_transaction_is_applied_and_a_lease_is_not_renewed() -> None:
+    async def scenario() -> None:
+        server, link = MemoryServer(), Link()
+        store = MemoryStore(server, link=link)
+        await store.open()
+        lease = await store.grant(0.05)
+        link.cut(requests=False)
+        with pytest.raises(OutcomeUnknown):
+            await store.txn([], [Put(b"k", b"v")], timeout=0.001)
+        assert server.keyspace.get(b"k") is not None
+        renewed = asyncio.create_task(anext(store.keepalive(lease.id)))
+        await asyncio.sleep(0.1)
+        link.heal()
+        with pytest.raises(LeaseLost):
+            await renewed
+
+    asyncio.run(scenario())

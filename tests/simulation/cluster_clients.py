@@ -161,7 +161,8 @@ class IdempotentProducer(Client):
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 for batch, answer in zip(sent, answers, strict=True):
-                    error = self._settle(batch, (await answer).responses[0].partition_responses[0], is_first)
+                    part = (await answer).responses[0].partition_responses[0]
+                    error = self._settle(batch, part, leader, is_first)
                     is_first = is_first and not error
                     problem = problem or error
         except RETRIED:
@@ -175,16 +176,21 @@ class IdempotentProducer(Client):
         data = encode_batch(records, producer_id=self.producer_id, producer_epoch=self.epoch, base_sequence=sequence)
         return produce_request(*self.place, data, timeout_ms=int(REQUEST_SECONDS * 1000))
 
-    def _settle(self, batch: tuple[int, list[str]], answer: Any, is_first: bool) -> str:
+    def _settle(self, batch: tuple[int, list[str]], answer: Any, leader: int, is_first: bool) -> str:
         """The error's name, empty when the batch is done with. Behind one that failed, sequences are out of order."""
         error = answer.error_code
         if error is ErrorCode.none:
             self.unacknowledged.remove(batch)
             self.history.add(*(Acknowledged(self.place, v, answer.base_offset + n) for n, v in enumerate(batch[1])))
             return ""
-        allowed = AGAIN if is_first else (*AGAIN, ErrorCode.out_of_order_sequence_number)
-        assert error in allowed, f"{self.name} is answered {error.name} for sequence {batch[0]}"
+        is_odd = error is ErrorCode.out_of_order_sequence_number and (not is_first or self._was_deposed(leader))
+        assert error in AGAIN or is_odd, f"{self.name} is answered {error.name} for sequence {batch[0]}"
         return str(error.name)
+
+    def _was_deposed(self, leader: int) -> bool:
+        """Its successor may have taken what it has not heard of."""
+        partition = self.lives.truth().partition(*self.place)
+        return partition is None or partition.leader != leader
 
 
 class CarelessProducer(Client):

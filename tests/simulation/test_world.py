@@ -38,6 +38,32 @@ def test_what_fails_says_how_to_replay_it() -> None:
     assert "make replay SEED=42" in raised.value.__notes__[0]
 
 
+def test_a_frozen_process_goes_on_where_it_was_with_all_that_came_due() -> None:
+    ticks: list[float] = []
+
+    async def tick(process: Process) -> None:
+        process.loop.call_at(3.0, ticks.append, -1.0)
+        while True:
+            await asyncio.sleep(1.0)
+            ticks.append(round(process.loop.time()))
+
+    with World(1) as world:
+        process = world.machine("broker").start(tick)
+        world.run_for(1.5)
+        process.loop.freeze()
+        world.run_for(5)
+        assert ticks == [1]
+        process.loop.thaw()
+        world.run_for(0.1)
+        assert sorted(ticks) == [-1, 1, 6 if 6 in ticks else 7]
+        process.loop.freeze()
+        world.machine("broker").crash("process")
+        process.loop.thaw()
+        before = len(ticks)
+        world.run_for(5)
+        assert len(ticks) == before
+
+
 def test_a_killed_process_does_nothing_more_not_even_its_cleanup() -> None:
     done: list[str] = []
 

@@ -124,8 +124,13 @@ class Cluster:
 
     @property
     def broker_epoch(self) -> int:
-        """Of the present registration; leadership counts only in this epoch."""
-        return self._membership.epoch
+        """Of the present registration; leadership counts only in this epoch.
+
+        The image may show it, and what was elected since, before the store's answer to the registration is here.
+        """
+        own = self.image.brokers.get(self.node_id)
+        shown = own.epoch if own is not None and own.incarnation == self.incarnation else -1
+        return max(shown, self._membership.epoch)
 
     @property
     def is_controller(self) -> bool:

@@ -7,6 +7,7 @@ one `Schedule`; a process that dies is a loop that is killed: its callbacks are 
 import asyncio
 import weakref
 from asyncio import events
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextvars import Context
 from typing import Any, TypeVar
@@ -49,6 +50,8 @@ class SimulatedLoop(SocketCalls, _Base):  # type: ignore[misc]
         """Tasks that a kill left unfinished: `Process.bury` closes them, not the collector."""
         self.transports: weakref.WeakValueDictionary[int, SimulatedTransport] = weakref.WeakValueDictionary()
         self.errors: list[ErrorContext] = []
+        self.held: deque[asyncio.Handle] | None = None
+        """While the process is frozen: the steps it does not take."""
         self._alive = True
         self._stopping = False
         self._debug = False
@@ -90,6 +93,16 @@ class SimulatedLoop(SocketCalls, _Base):  # type: ignore[misc]
         self.executor.kill()
         for transport in list(self.transports.values()):
             transport.abandon()
+
+    def freeze(self) -> None:
+        """The process is not scheduled any more, as after SIGSTOP; its kernel goes on for it."""
+        if self.held is None:
+            self.held = deque()
+
+    def thaw(self) -> None:
+        """It goes on where it was, with everything at once that has come due."""
+        held, self.held = self.held, None
+        self.schedule.release(held or deque())
 
     async def shutdown_asyncgens(self) -> None:
         generators = [generator for ref in self._asyncgens if (generator := ref()) is not None]

@@ -110,8 +110,17 @@ class Schedule:
                 self.now = max(self.now, self._timers[0][0])
                 continue
             handle = self._pick()
-            if not handle.cancelled() and not handle._loop.is_closed():  # type: ignore[attr-defined]
+            loop: SimulatedLoop = handle._loop  # type: ignore[attr-defined]
+            if handle.cancelled() or loop.is_closed():
+                continue
+            if loop.held is None:
                 return handle
+            loop.held.append(handle)
+
+    def release(self, held: Lane) -> None:
+        """What a frozen process would have done meanwhile is ready now, in its order."""
+        if held:
+            self._lanes.append(held)
 
     def _release_timers(self) -> None:
         """Move due timers to the ready steps: in order of time within a process, in any order between processes."""

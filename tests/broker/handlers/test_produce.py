@@ -16,6 +16,7 @@ from odradek.wire.record_codec import Record, decode_batch, encode_batch
 from odradek.wire.records import batches
 from tests.broker.frames import until
 from tests.broker.running import Running, running
+from tests.replication.images import partition_image
 from tests.support.faulty_files import FaultyFiles
 from tests.support.requests import request
 from tests.support.wire_client import WireClient
@@ -332,5 +333,24 @@ def test_a_repeated_batch_is_answered_with_the_first_ones_offset(tmp_path: Path)
             gap = here.batch(producer_id=producer_id, producer_epoch=0, base_sequence=9)
             (partition,) = (await client.request(produce(9, "topic", {0: gap}))).responses[0].partition_responses
             assert partition.error_code is ErrorCode.out_of_order_sequence_number
+
+    asyncio.run(script())
+
+
+def test_a_leader_that_may_have_been_replaced_does_not_end_a_producer_that_went_on_elsewhere(tmp_path: Path) -> None:
+    async def script() -> None:
+        async with running(tmp_path) as here:
+            await here.topic("topic")
+            client = await here.client()
+            producer_id = (await client.init_producer_id()).producer_id
+            partition = here.partition("topic", 0)
+            partition.configure(partition_image(partition.leader_epoch, replicas=(1, 2), isr=(1, 2), mod_revision=99))
+            partition._is_doubtful = lambda: True
+            first, later = (
+                here.batch(producer_id=producer_id, producer_epoch=0, base_sequence=sequence) for sequence in (0, 9)
+            )
+            await client.request(produce(9, "topic", {0: first}, acks=-1, timeout_ms=1))
+            (answer,) = (await client.request(produce(9, "topic", {0: later}, acks=-1))).responses[0].partition_responses
+            assert answer.error_code is ErrorCode.not_leader_or_follower
 
     asyncio.run(script())

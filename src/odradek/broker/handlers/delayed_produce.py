@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+OF_PRODUCERS = (ErrorCode.out_of_order_sequence_number, ErrorCode.invalid_producer_epoch)
+"""Errors that end a producer, and rest on what this broker knows of it."""
+
+
 class DelayedProduce(DelayedResponse):
     """Collects what each partition answers. Order of use: `append_all` or `add`s, then `finished_adding`.
 
@@ -94,8 +98,8 @@ class DelayedProduce(DelayedResponse):
         if isinstance(appended, PartitionResponse):
             self._responses.append((key, appended))
         elif isinstance(appended, AppendResult):
-            self._responses.append((key, response_of(index, appended)))
             assert isinstance(partition, Partition)
+            self._responses.append((key, response_of(index, partition, appended)))
             self._await_commit(place, partition, appended)
         else:
             self._responses.append((key, PartitionResponse(index, ErrorCode.request_timed_out)))
@@ -175,7 +179,7 @@ class DelayedProduce(DelayedResponse):
         error = future.exception()
         if error is None:
             result = future.result()
-            self._responses[place] = key, response_of(before.partition, result)
+            self._responses[place] = key, response_of(before.partition, partition, result)
             self._await_commit(place, partition, result)
         elif isinstance(error, LogError):
             failed = PartitionResponse(before.partition, ErrorCode.kafka_storage_error, error_message=str(error))
@@ -276,11 +280,17 @@ class DelayedProduce(DelayedResponse):
         return completed, endpoints
 
 
-def response_of(index: int, result: AppendResult) -> PartitionResponse:
-    """What a log's answer says to the client."""
+def response_of(index: int, partition: Partition, result: AppendResult) -> PartitionResponse:
+    """What a log's answer says to the client.
+
+    Producers may have gone on with another leader without this one knowing: what is out of order here is not there.
+    """
+    error = result.error
+    if error in OF_PRODUCERS and partition.may_be_replaced():
+        error = ErrorCode.not_leader_or_follower
     return PartitionResponse(
         index,
-        int(result.error),
+        int(error),
         result.base_offset,
         result.log_append_time_ms,
         result.log_start_offset,
