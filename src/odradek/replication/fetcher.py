@@ -61,6 +61,8 @@ class Fetcher:
         self._link: Link | None = None
         self._connecting: asyncio.Timeout | None = None
         self._leader_broker_epoch = -1
+        self._told_epoch = -1
+        """The broker epoch of this broker in which the session was begun."""
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._answers = Answers(self, owner)
@@ -267,6 +269,7 @@ class Fetcher:
     def _next_request(self) -> Asked | None:
         """None when there is nothing to ask for now."""
         now = self._loop.time()
+        self._renew_session()
         self._resume(now)
         changed, self._changed = self._changed, {}
         for key in changed:
@@ -274,6 +277,14 @@ class Fetcher:
                 self._look_at(followed)
         self._throttle(now)
         return self._session.next_request() if len(self._session) else None
+
+    def _renew_session(self) -> None:
+        """After a new registration everything is told again: a leader takes back nobody that fetched in an older one."""
+        epoch = self._owner.broker_epoch()
+        if epoch != self._told_epoch:
+            self._told_epoch = epoch
+            self._session.drop()
+            self._answers.forget()
 
     def _resume(self, now: float) -> None:
         while self._due and self._due[0][0] <= now:
