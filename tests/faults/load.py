@@ -25,6 +25,7 @@ from tests.support.history import (
     CommitAcknowledged,
     CommitSent,
     CommittedRead,
+    Final,
     History,
     Partition,
     Polled,
@@ -92,6 +93,11 @@ class RecordSource(Source):
     records_per_s: float = float("inf")
     """Not more than that on average."""
 
+    def __init__(self, *place: Any) -> None:
+        super().__init__(*place)
+        self.unplaced: list[tuple[Partition, str]] = []
+        """Acknowledged, and nobody said at which offset."""
+
     @property
     def is_ahead(self) -> bool:
         """Whether it must not send at this moment."""
@@ -105,8 +111,12 @@ class RecordSource(Source):
         self.history.add(Sent(self.name, partition, value))
         return partition, value, [("padding", bytes(self.chance.randint(0, PADDING_BYTES_MAX)))]
 
-    def delivered(self, partition: Partition, value: str, offset: int) -> None:
-        self.history.add(Acknowledged(partition, value, offset))
+    def delivered(self, partition: Partition, value: str, offset: int | None) -> None:
+        """Without an offset: the client concludes it from the acknowledgement of what it sent after this."""
+        if offset is None:
+            self.unplaced.append((partition, value))
+        else:
+            self.history.add(Acknowledged(partition, value, offset))
         self.acknowledged += 1
 
 
@@ -276,6 +286,12 @@ class Load:
             return self.acknowledged >= total and each_moved and (self.group.commits > commits or not with_commit)
 
         wait_for(f"{records} more acknowledged records", lambda: progressed() or self._failed(), deadline_s)
+
+    def lost_unplaced(self, final: Final) -> list[str]:
+        """What was acknowledged without an offset and is not there."""
+        there = {value for _, value in final.records}
+        unplaced = [each for producer in self.producers for each in producer.unplaced]
+        return [value for partition, value in unplaced if partition == final.partition and value not in there]
 
     def _failed(self) -> bool:
         assert not self.errors, self.errors[:5]

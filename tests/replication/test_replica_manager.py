@@ -252,6 +252,22 @@ def test_a_replica_that_is_moved_elsewhere_is_served_no_more_and_its_log_deleted
     asyncio.run(scenario())
 
 
+def test_a_replica_that_is_moved_elsewhere_follows_nobody_any_more(tmp_path: Path) -> None:
+    """What its leader still sends would be written where the log was: a disk that seems to fail."""
+
+    async def scenario() -> None:
+        replicas = Replicas(await opened(tmp_path))
+        followed: dict[int, bool] = {}
+        replicas.manager.on_following = lambda partition, image: followed.update({partition.index: image is not None})
+        await replicas.show(topic_image("flights", FLIGHTS, partition_image(0, leader=2, replicas=(BROKER_ID, 2))))
+        assert followed == {0: True}
+        await replicas.show(topic_image("flights", FLIGHTS, MOVED_AWAY))
+        assert followed == {0: False}
+        await replicas.logs.stop()
+
+    asyncio.run(scenario())
+
+
 def test_a_replica_that_comes_back_begins_anew(tmp_path: Path) -> None:
     async def scenario() -> None:
         replicas = Replicas(await opened(tmp_path))

@@ -36,7 +36,10 @@ class Follower:
         self.config = config
         brokers = {leader: broker_image(leader) for leader in LEADERS}
         image = ClusterImage("cluster", 1, brokers=brokers)
-        self.fetchers = ReplicaFetchers(self.logs, FOLLOWER_ID, lambda: 7, lambda: self.config, lambda: image)
+        self.broker_epoch = 7
+        self.fetchers = ReplicaFetchers(
+            self.logs, FOLLOWER_ID, lambda: self.broker_epoch, lambda: self.config, lambda: image
+        )
         self.logs.on_failed = self.fetchers.directory_failed
         self.partitions: dict[int, Partition] = {}
 

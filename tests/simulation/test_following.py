@@ -71,6 +71,29 @@ def test_who_asks_and_what_for() -> None:
     follow(scenario)
 
 
+def test_a_follower_that_registered_again_tells_everything_again() -> None:
+    """A leader takes nobody back into the ISR that fetched last in an older broker epoch (KIP-903)."""
+
+    async def scenario(world: Following) -> None:
+        for index in range(3):
+            world.lead(written(2), index)
+        for index in range(3):
+            await world.follows(index)
+        before = len(world.leader.requests)
+        assert world.follower is not None
+        world.follower.broker_epoch = 8
+
+        def told_anew() -> list[Any]:
+            asked = [each for each in world.leader.requests[before:] if each.replica_epoch == 8]
+            return [wanted for each in asked for _, partitions in each.topics for wanted in partitions]
+
+        await world.until(told_anew)
+        assert sorted(wanted.partition for wanted in told_anew()) == [0, 1, 2]
+        assert world.leader.connections == 1
+
+    follow(scenario, partitions=3)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_not_the_new_leaders_is_cut(seed: int) -> None:
     async def scenario(world: Following) -> None:

@@ -47,6 +47,8 @@ class Fetcher:
         self._connecting: asyncio.Timeout | None = None
         self._has_hung_up = False
         self._leader_broker_epoch = -1
+        self._told_epoch = -1
+        """The broker epoch of this broker in which the session was begun."""
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -126,10 +128,11 @@ class Fetcher:
     async def _converse(self) -> None:
         """Connect, and ask until there is nothing to follow. Raises OSError, MalformedResponseError."""
         self._link = link = await self._connect()
-        self._asking.begin_anew()
-        self._answers.begin_anew()
+        self._begin_anew()
         try:
             while self.followed:
+                if self._owner.broker_epoch() != self._told_epoch:
+                    self._begin_anew()
                 await self._flush()
                 asked = self._asking.next_request()
                 if asked is None:
@@ -139,6 +142,12 @@ class Fetcher:
         finally:
             self._link = None
             link.close()
+
+    def _begin_anew(self) -> None:
+        """Tell everything again. After a new registration too: a leader takes back nobody that fetched in an older one."""
+        self._told_epoch = self._owner.broker_epoch()
+        self._asking.begin_anew()
+        self._answers.begin_anew()
 
     async def _connect(self) -> Link:
         endpoint, settings = self._owner.endpoint_of(self.leader_id), self._settings

@@ -204,6 +204,7 @@ class ReplicaManager:
         replica, replicas[index] = replicas.get(index), ErrorCode.not_leader_or_follower
         self._unplaced.pop(PartitionKey(topic.name, index, topic.topic_id), None)
         if isinstance(replica, Partition):
+            self.on_following(replica, None)  # What is on its way must not be written where the log was.
             replica.resign(ErrorCode.not_leader_or_follower, "the replica here was moved to another broker")
         log = self._logs.get(*key)
         if log is None:

@@ -350,7 +350,9 @@ def test_a_leader_that_may_have_been_replaced_does_not_end_a_producer_that_went_
                 here.batch(producer_id=producer_id, producer_epoch=0, base_sequence=sequence) for sequence in (0, 9)
             )
             await client.request(produce(9, "topic", {0: first}, acks=-1, timeout_ms=1))
-            (answer,) = (await client.request(produce(9, "topic", {0: later}, acks=-1))).responses[0].partition_responses
+            (answer,) = (
+                (await client.request(produce(9, "topic", {0: later}, acks=-1))).responses[0].partition_responses
+            )
             assert answer.error_code is ErrorCode.not_leader_or_follower
 
     asyncio.run(script())

@@ -1,11 +1,14 @@
 """Single broker processes that are one cluster: each with data of its own, metadata on the same etcd."""
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from odradek.testing import BrokerProcess, ClusterProcess
@@ -16,6 +19,8 @@ START_TIMEOUT_S = 120.0
 RECOVERY_S = 180.0
 """Within this a cluster has all replicas in sync again; on a free machine it takes a second or two."""
 TIMEOUT_S = 60
+ANSWER_S = 5
+"""After so long the next broker is asked."""
 SETTINGS: Mapping[str, str | int | bool] = {
     "group.initial.rebalance.delay.ms": 0,
     "offsets.topic.num.partitions": 5,
@@ -39,13 +44,20 @@ class Replicated(Protocol):
 
 
 class View:
-    """What any broker says of the cluster."""
+    """What the first broker that answers says of the cluster: some are dead, stand still or are cut off."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 200})
+        settings = {"log_level": 0, "reconnect.backoff.max.ms": 200}
+        self._admins = [AdminClient({"bootstrap.servers": each, **settings}) for each in bootstrap.split(",")]
 
     def _ask(self) -> Any:
-        return self._admin.list_topics(timeout=TIMEOUT_S)
+        end = time.monotonic() + RECOVERY_S
+        for admin in cycle(self._admins):
+            try:
+                return admin.list_topics(timeout=ANSWER_S)
+            except KafkaException:
+                assert time.monotonic() < end, "no broker answers"
+        raise AssertionError("there are no brokers")
 
     def controller(self) -> int:
         """Waits for one."""

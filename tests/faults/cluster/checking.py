@@ -54,11 +54,14 @@ def goes_on(load: Load, records: int = 200, *, with_commit: bool = True) -> None
 def assert_kept(cluster: Cluster, load: Load, partitions: list[Partition]) -> None:
     view = cluster.view()
     view.wait_until_whole()
-    assert load.errors == []
+    assert not load.errors, load.errors[:5]
     load.history.add(*_committed(cluster.bootstrap, load.group.name, partitions))
     for partition in partitions:
-        load.history.add(read_all(cluster.bootstrap, partition))
-    assert [str(violation) for violation in load.history.violations()[:10]] == []
+        final = read_all(cluster.bootstrap, partition)
+        assert not (lost := load.lost_unplaced(final)), lost[:5]
+        load.history.add(final)
+    violations = load.history.violations()
+    assert not violations, [str(each) for each in violations[:10]]
     wait_until_equal(cluster, view)
 
 
@@ -68,7 +71,7 @@ def _committed(bootstrap: str, group: str, partitions: list[Partition]) -> list[
         found = consumer.committed([TopicPartition(*each) for each in partitions], timeout=TIMEOUT_S)
     finally:
         consumer.close()
-    assert [each.error for each in found if each.error is not None] == []
+    assert all(each.error is None for each in found), found
     return [CommittedRead(group, (each.topic, each.partition), max(each.offset, -1)) for each in found]
 
 
