@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -44,7 +45,9 @@ def main() -> int:
         replicated = clusters(scratch, has_kafka=options.has_kafka)
         measure_all(rows, single, replicated, options, results, interrupts)
     print(table(results))
-    if arguments.output is not None:
+    if arguments.output is not None and arguments.rows is not None:
+        print(f"{arguments.output} holds whole runs: with --rows nothing is written there", file=sys.stderr)
+    elif arguments.output is not None:
         _write(results, Path(arguments.output))
     return 1 if results.failures else 0
 
@@ -54,11 +57,13 @@ def _arguments() -> argparse.Namespace:
         prog="python -m bench", description="Odradek, Apache Kafka and the physical limit."
     )
     parser.add_argument("--rows", metavar="NAME,...", help="only these; `--rows help` lists them")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
-    parser.add_argument("--repeats", type=int, default=3, help="of each measurement, contenders in turn")
-    parser.add_argument("--data-gb", type=float, default=0.68, help=f"restarted with; {FULL_DATA_GB} is the full size")
+    parser.add_argument("--seconds", type=_positive, default=2.0, help="of each measurement")
+    parser.add_argument("--repeats", type=_count, default=3, help="of each measurement, contenders in turn")
+    parser.add_argument(
+        "--data-gb", type=_positive, default=0.68, help=f"restarted with; {FULL_DATA_GB} is the full size"
+    )
     parser.add_argument("--no-kafka", action="store_true", help="measure Odradek and the limit alone")
-    parser.add_argument("--scratch", type=Path, help="where brokers keep data meanwhile (default: the system's)")
+    parser.add_argument("--scratch", type=_directory, help="where brokers keep data meanwhile (default: the system's)")
     parser.add_argument("--output", metavar="DIR", help="write benchmarks.md, benchmarks.json and plots there")
     return parser.parse_args()
 
@@ -95,9 +100,8 @@ def _require_room(scratch: Path, rows: Sequence[BenchRow], data_gb: float) -> No
 
 
 def _about(arguments: argparse.Namespace, options: Options, scratch: Path) -> dict[str, object]:
-    full = " FULL=1" if options.data_gb >= FULL_DATA_GB else ""
     return {
-        "command": f"make bench{full}",
+        "command": command(sys.argv[1:], is_full=options.data_gb >= FULL_DATA_GB),
         "arguments": sys.argv[1:],
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": machine(scratch),
@@ -107,6 +111,37 @@ def _about(arguments: argparse.Namespace, options: Options, scratch: Path) -> di
         "data_gb": arguments.data_gb,
         "cluster_heap_mb": cluster_heap_mb(),
     }
+
+
+def command(arguments: Sequence[str], *, is_full: bool) -> str:
+    """What repeats the run, from the arguments of this one."""
+    rest = list(arguments)
+    for named in ("--output", "--data-gb"):  # The Makefile's own.
+        if named in rest:
+            del rest[rest.index(named) : rest.index(named) + 2]
+    options = f" BENCH_OPTIONS='{shlex.join(rest)}'" if rest else ""
+    return f"make bench{' FULL=1' if is_full else ''}{options}"
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
+    return value
+
+
+def _directory(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no directory")
+    return path
 
 
 def _write(results: Results, directory: Path) -> None:

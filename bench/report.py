@@ -15,8 +15,8 @@ PLOTS = {
     "latency": ("Latency (shorter is better)", ("p50", "p99", "p99.9")),
     "cpu": ("The broker's processor time (shorter is better)", ("cpu",)),
     "processes": (
-        "Starts and memory (shorter is better)",
-        ("port", "ack", "clean-ack", "killed-ack", "fresh", "wide", "loaded", "idle"),
+        "Starts, ended leaders and memory (shorter is better)",
+        ("port", "ack", "clean-ack", "killed-ack", "silence", "fresh", "wide", "loaded", "idle"),
     ),
 }
 """File name -> title and the metrics that are drawn."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -81,7 +82,7 @@ def _measure(step: Step, options: Options, results: Results, console: Console, i
     begin = time.perf_counter()
     try:
         measured = row.measure(contender, options)
-    except (BenchError, OSError) as error:
+    except (BenchError, OSError, KafkaException) as error:
         interrupts.raise_again()
         results.failures.append((row.name, contender.name, str(error)))
         console.print(f"{row.name}: {contender.name}: {error}", style="red")

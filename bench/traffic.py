@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -23,6 +23,11 @@ class Acknowledged(NamedTuple):
 
     at: float
     number: int
+
+
+def longest_silence_s(acknowledged: Sequence[Acknowledged], since: float) -> float:
+    """The longest time between two acknowledgements, of which the later one came after `since`."""
+    return max(after.at - before.at for before, after in pairwise(acknowledged) if after.at > since)
 
 
 class Traffic:
@@ -51,15 +56,6 @@ class Traffic:
             while self.sent - sent_before < (now - begin) * RECORDS_PER_S:
                 self._send()
             self._producer.poll(1 / RECORDS_PER_S)
-
-    def longest_silence_s(self, partitions: Iterable[int], since: float) -> float:
-        """The longest time between two acknowledgements of one partition, of those that ended after `since`."""
-        longest = 0.0
-        for partition in partitions:
-            times = [each.at for each in self.acknowledged[partition]]
-            pauses = [after - before for before, after in pairwise(times) if after > since]
-            longest = max([longest, *pauses])
-        return longest
 
     def lost(self) -> int:
         """Records that were acknowledged and are not there to be read. Raises BenchError for undelivered ones and for

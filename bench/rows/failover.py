@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from bench.cluster import BROKERS, Cluster
 from bench.contender import BenchRow, Contender, Options
 from bench.ending import is_running
-from bench.traffic import Traffic
+from bench.traffic import Traffic, longest_silence_s
 from odradek.benchmark.row import Measured, Metric
 
 PARTITIONS = 12
@@ -31,6 +31,7 @@ def _failover(number: signal.Signals) -> Callable[[Contender, Options], Measured
             assert isinstance(cluster, Cluster)
             with cluster.target.topic(PARTITIONS) as topic:
                 traffic = Traffic(cluster.bootstrap, topic, PARTITIONS)
+                _run_for(traffic, cluster.warm_up_s)
                 silences_s = [_end(cluster, topic, traffic, broker, number) for broker in range(1, BROKERS + 1)]
                 lost = traffic.lost()
         return {"silence": statistics.median(silences_s), "longest": max(silences_s), "lost": lost}
@@ -47,7 +48,8 @@ def _end(cluster: Cluster, topic: str, traffic: Traffic, broker_id: int, number:
         nonlocal led
         partitions = admin.list_topics(topic, timeout=_TOLD_S).topics[topic].partitions.values()
         led = [each.id for each in partitions if each.leader == broker_id]
-        return bool(led) and all(len(each.isrs) == BROKERS for each in partitions)
+        are_in_sync = all(len(each.isrs) == BROKERS for each in partitions)
+        return bool(led) and are_in_sync and all(traffic.acknowledged.values())
 
     traffic.run_until(is_whole, _DEADLINE_S, f"a whole cluster in which broker {broker_id} leads")
     _run_for(traffic, _STEADY_S)
@@ -62,7 +64,7 @@ def _end(cluster: Cluster, topic: str, traffic: Traffic, broker_id: int, number:
 
     traffic.run_until(are_taken, _DEADLINE_S, f"an acknowledgement for each partition that broker {broker_id} led")
     _run_for(traffic, _STEADY_S)
-    silence_s = traffic.longest_silence_s(led, begin)
+    silence_s = max(longest_silence_s(traffic.acknowledged[partition], begin) for partition in led)
     cluster.bring_back(broker_id)
     return silence_s
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import repeat
 
+from bench.cluster import BROKERS
 from bench.contender import BenchRow, Contender, Options, shared_row
 from bench.rows import clients
 from bench.rows.processes import idle_share
@@ -23,15 +24,15 @@ from odradek.benchmark.target import Target
 
 
 def memory(contender: Contender, options: Options) -> Measured:
-    """Resident, all processes together: before anything was asked, when idle, and after load on each broker."""
+    """Resident, all processes together: before anything was asked, and after load on each broker. CPU when idle."""
     with contender.new() as cluster:
         target = cluster.target
         fresh_mb = resources.resident_mb(*target.pids)
-        idle = idle_share(target)
-        with target.topic(3) as topic:
-            for partition in range(3):
+        with target.topic(BROKERS) as topic:
+            for partition in range(BROKERS):
                 _load(target, topic, partition, options.seconds)
             loaded_mb = resources.resident_mb(*target.pids)
+            idle = idle_share(target)
     return {"fresh": fresh_mb, "loaded": loaded_mb, "idle": idle}
 
 

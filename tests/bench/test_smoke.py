@@ -15,7 +15,7 @@ from bench.svg import bars
 ROOT = Path(__file__).parents[2]
 ABOUT = {
     "command": "make bench", "date": "2026-01-01", "machine": {"cores": "2"}, "versions": {"Odradek": "1"},
-    "seconds": 2.0, "repeats": 3, "data_gb": 0.68,
+    "seconds": 2.0, "repeats": 3, "data_gb": 0.68, "cluster_heap_mb": 1024,
 }  # fmt: skip
 
 

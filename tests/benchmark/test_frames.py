@@ -84,6 +84,8 @@ def test_admin_requests_are_read_by_the_adapter() -> None:
     assert (topic.name, topic.num_partitions, topic.replication_factor) == ("some-topic", 1000, -1)
     assert [(config.name, config.value) for config in topic.configs] == [("flush.messages", "1")]
     assert read(frames.delete_topic("some-topic")).topic_names == ("some-topic",)
+    [copied] = read(frames.create_topic("some-topic", 1, {}, replication_factor=3)).topics
+    assert copied.replication_factor == 3
     wanted = read(frames.metadata("some-topic", creates=True))
     assert ([each.name for each in wanted.topics], wanted.allow_auto_topic_creation) == (["some-topic"], True)
     [listed] = read(frames.list_offsets("some-topic", [0, 5])).topics

@@ -10,9 +10,10 @@ from odradek.benchmark.errors import BenchError
 from odradek.benchmark.row import Row, nearest_rank, percentiles_ms, shown
 from odradek.benchmark.rows import ROWS
 from odradek.benchmark.target import TOPIC_PREFIX, Target
-from odradek.testing import BrokerProcess
+from odradek.testing import BrokerProcess, ClusterProcess
 
 QUICK = ("small", "batches", "connections", "round-trip", "end-to-end", "synced")
+REPLICATED = ("small", "round-trip", "first-touch")
 
 
 @pytest.fixture
@@ -31,6 +32,33 @@ def test_a_row_measures_all_its_metrics_and_deletes_its_topic(
     assert all(value > 0 for key, value in measured.items() if key != "cpu")
     topics = AdminClient({"bootstrap.servers": odradek_broker.bootstrap}).list_topics(timeout=10).topics
     assert not [name for name in topics if name.startswith(TOPIC_PREFIX)]
+
+
+@pytest.mark.real_broker
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name in REPLICATED], ids=lambda row: row.name)
+def test_a_row_measures_replicated_topics_of_a_cluster(row: Row, odradek_cluster: ClusterProcess) -> None:
+    host, _, port = odradek_cluster.addresses[1].rpartition(":")
+    target = Target((host, int(port)), odradek_cluster.pid, replication_factor=3, acks=-1)
+    assert set(row.measure(target, 0.1)) == {metric.key for metric in row.metrics}
+
+
+@pytest.mark.real_broker
+def test_topics_have_as_many_copies_as_asked_for(odradek_cluster: ClusterProcess) -> None:
+    host, _, port = odradek_cluster.addresses[1].rpartition(":")
+    with Target((host, int(port)), replication_factor=3).topic(6) as topic:
+        admin = AdminClient({"bootstrap.servers": odradek_cluster.bootstrap})
+        partitions = admin.list_topics(topic, timeout=30).topics[topic].partitions.values()
+        assert [len(partition.replicas) for partition in partitions] == [3] * 6
+
+
+@pytest.mark.real_broker
+def test_partitions_that_one_broker_leads_are_told_together(odradek_cluster: ClusterProcess) -> None:
+    host, _, port = odradek_cluster.addresses[1].rpartition(":")
+    target = Target((host, int(port)))
+    with target.topic(6) as topic:
+        together = {tuple(target.led_together(topic, partition)) for partition in range(6)}
+        assert len(together) > 1
+        assert sorted(partition for each in together for partition in each) == list(range(6))
 
 
 @pytest.mark.real_broker

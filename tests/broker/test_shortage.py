@@ -107,6 +107,28 @@ def test_who_does_not_read_is_cut_off_when_others_wait_for_the_room() -> None:
     play(SHORT_OF_RESPONSES, script)
 
 
+def test_frames_that_began_while_there_was_room_grow_one_after_the_other() -> None:
+    async def script(server: FrameServer) -> None:
+        size, received = MIB - 100, server.connections.received
+        peers = [await peer(unfinished=frame(bytes(size))[:3_000]) for _ in range(20)]
+        await asyncio.sleep(0.1)
+        assert received.waiting == 0
+        for each in peers:
+            each.transport.write(bytes(size + 4 - 3_000 - 1))
+        await asyncio.sleep(0.5)
+        assert received.waiting > 15
+        assert received.bytes < LIMIT + 2 * MIB
+        assert await is_answered()
+        for each in peers:
+            each.transport.write(b"\0")
+        deadline = asyncio.get_running_loop().time() + 60
+        while received.waiting:
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.1)
+
+    play(SHORT_OF_REQUESTS, script)
+
+
 def test_what_is_answered_briefly_does_not_wait_for_room() -> None:
     async def script(server: FrameServer) -> None:
         await peer(order("pooled", HELD))

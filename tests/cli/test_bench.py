@@ -2,7 +2,7 @@
 
 import pytest
 
-from odradek.testing import BrokerProcess
+from odradek.testing import BrokerProcess, ClusterProcess
 from tests.cli.conftest import Cli
 
 QUICK = ("bench", "--rows", "small", "--seconds", "0.1")
@@ -21,6 +21,18 @@ def test_with_the_process_it_adds_what_that_uses(cli: Cli, odradek_broker: Broke
     assert (row["row"], [metric["metric"] for metric in row["metrics"]]) == ("small", ["rate", "cpu"])
     assert report["resident_mb"] > 1
     assert "resident memory" in cli.ok(*QUICK, "--pid", str(odradek_broker.pid)).out
+
+
+def test_it_measures_the_copies_of_a_cluster(odradek_cluster: ClusterProcess) -> None:
+    cli = Cli(odradek_cluster.bootstrap)
+    pids = [part for pid in odradek_cluster.pids.values() for part in ("--pid", str(pid))]
+    report = cli.ok(*QUICK, "--replication-factor", "3", "--acks", "all", *pids, "--json").json
+    [row] = report["rows"]
+    assert all(metric["value"] > 0 for metric in row["metrics"] if metric["metric"] != "cpu")
+
+
+def test_more_copies_than_brokers_are_refused(cli: Cli) -> None:
+    assert "error code 38" in cli.fails(*QUICK, "--replication-factor", "3")
 
 
 def test_rows_are_listed(cli: Cli) -> None:

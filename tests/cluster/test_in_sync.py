@@ -9,7 +9,7 @@ import pytest
 
 from odradek.cluster.cluster import Cluster
 from odradek.cluster.image import PartitionImage, TopicImage
-from odradek.cluster.in_sync import IsrChange, Outcome, with_isr
+from odradek.cluster.in_sync import IsrChange, Outcome, given_up, with_isr
 from odradek.cluster.results import NewTopic
 from odradek.metastore.memory import Fault, Faults, MemoryServer
 from odradek.metastore.store import Operation
@@ -149,5 +149,44 @@ def test_a_topic_that_is_gone_is_refused() -> None:
         change = change_of(leader, (0, 1))
         assert await leader.change_isr([replace(change, topic_id=UUID(int=9))]) == [Outcome.REFUSED]
         await stop(*others, leader)
+
+    play(scenario)
+
+
+def giving_up(cluster: Cluster, index: int = 0) -> IsrChange:
+    topic = topic_of(cluster)
+    found = given_up(topic.partitions[index], cluster.image.brokers)
+    assert found is not None
+    return IsrChange(topic.topic_id, index, topic.partitions[index], *found)
+
+
+def test_a_leader_that_gives_up_leaves_the_isr_and_the_next_of_it_leads_in_a_new_epoch() -> None:
+    async def scenario() -> None:
+        leader, *others = await three_brokers(MemoryServer(), partitions=2)
+        before = topic_of(leader).partitions[0]
+        assert await leader.change_isr([giving_up(leader), giving_up(leader, 1)]) == [Outcome.COMMITTED] * 2
+        after = topic_of(leader).partitions[0]
+        assert (after.leader, after.leader_broker_epoch) == (1, leader.image.brokers[1].epoch)
+        assert (after.isr, after.leader_epoch) == ((1, 2), before.leader_epoch + 1)
+        await stop(*others, leader)
+
+    play(scenario)
+
+
+def test_a_leader_that_gives_up_stays_eligible_where_those_in_sync_are_too_few_without_it() -> None:
+    before = partition([0, 1, 2], leader=(0, 1), isr=[(0, 1), (1, 2)], elr=[], min_isr=2)
+    assert with_isr(before, ((1, 2),)).elr == ((0, 1),)
+
+
+def test_nobody_gives_up_who_is_alone_in_sync_or_only_with_brokers_that_left() -> None:
+    async def scenario() -> None:
+        leader, second, third = await three_brokers(MemoryServer())
+        assert await leader.change_isr([change_of(leader, (0, 1))]) == [Outcome.COMMITTED]
+        late = giving_up(leader)
+        await second.stop()
+        await until(leader, lambda image: image.parts[late.topic_id][0].isr == (0,))
+        assert given_up(topic_of(leader).partitions[0], leader.image.brokers) is None
+        assert await leader.change_isr([late]) == [Outcome.REFUSED]
+        await stop(third, leader)
 
     play(scenario)

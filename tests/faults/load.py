@@ -266,16 +266,16 @@ class Load:
     def acknowledged(self) -> int:
         return sum(each.acknowledged for each in self.producers)
 
-    def wait_for_progress(self, records: int) -> None:
+    def wait_for_progress(self, records: int, deadline_s: float = DEADLINE_S, *, with_commit: bool = True) -> None:
         """Until so many more records are acknowledged, by each producer at least one, and a commit."""
         reached = [each.acknowledged for each in self.producers]
         total, commits = self.acknowledged + records, self.group.commits
 
         def progressed() -> bool:
             each_moved = all(each.acknowledged > before for each, before in zip(self.producers, reached, strict=True))
-            return self.acknowledged >= total and each_moved and self.group.commits > commits
+            return self.acknowledged >= total and each_moved and (self.group.commits > commits or not with_commit)
 
-        wait_for(f"{records} more acknowledged records", lambda: progressed() or self._failed())
+        wait_for(f"{records} more acknowledged records", lambda: progressed() or self._failed(), deadline_s)
 
     def _failed(self) -> bool:
         assert not self.errors, self.errors[:5]

@@ -68,8 +68,18 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
 class WrappedBroker(BrokerProcess):
     """A broker whose command is started by another one, such as setpriv or unshare, that ends in exec."""
 
-    def __init__(self, wrapper: Sequence[str], data_dir: Path, settings: Mapping[str, str] | None = None) -> None:
-        super().__init__(data_dir=data_dir, settings=settings)
+    def __init__(
+        self,
+        wrapper: Sequence[str],
+        data_dir: Path | None,
+        settings: Mapping[str, str | int | bool] | None = None,
+        *,
+        listen: str = "127.0.0.1:0",
+        arguments: Sequence[str] = (),
+        timeout_s: float = 30.0,
+    ) -> None:
+        super().__init__(data_dir=data_dir, settings=settings, arguments=arguments, timeout_s=timeout_s)
+        self._listen = listen
         self._wrapper = list(wrapper)
 
     def _command(self) -> list[str]:

@@ -369,6 +369,14 @@ def test_a_follower_refuses_damaged_batches(directory: LogDirectory) -> None:
     assert append(log, bytearray(10), origin="replication").error is ErrorCode.corrupt_message
 
 
+def test_a_follower_refuses_batches_of_an_earlier_epoch_than_its_last(directory: LogDirectory) -> None:
+    log = directory.open()
+    append(log, placed(0, b"a", leader_epoch=3), origin="replication")
+    for records in (placed(1, b"b", leader_epoch=2), placed(1, b"b", leader_epoch=4) + placed(2, b"c", leader_epoch=3)):
+        assert append(log, records, origin="replication").error is ErrorCode.corrupt_message
+    assert log.log_end_offset == 1
+
+
 def test_a_follower_learns_of_producers(directory: LogDirectory) -> None:
     log = directory.open()
     append(log, placed(0, b"a", producer_id=7, producer_epoch=0, base_sequence=0), origin="replication")

@@ -109,6 +109,22 @@ def test_answers_of_all_sizes_are_received_whole_into_a_buffer_that_grows_and_is
     run(scenario, seed)
 
 
+def test_a_large_buffer_is_given_up_when_answers_stay_small() -> None:
+    async def scenario(process: Process, _: World) -> None:
+        link = await connect(process)
+        await link.exchange(ask(f"answer {KEPT_BYTES}"), 30.0)
+        for _number in range(links.SMALL_ANSWERS):
+            await link.exchange(ask("answer 30"), 30.0)
+            assert len(link._buffer) > KEPT_BYTES
+        for _number in range(2):
+            await link.exchange(ask("answer 30"), 30.0)
+        assert len(link._buffer) == FIRST_BUFFER_BYTES
+        assert bytes(await link.exchange(ask("answer 30"), 30.0)) == pattern(30)
+        link.close()
+
+    run(scenario)
+
+
 @pytest.mark.parametrize(
     ("request_text", "reason"),
     [

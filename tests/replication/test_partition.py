@@ -313,7 +313,9 @@ def test_a_write_error_takes_the_directory_offline(tmp_path: Path) -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize("obstacle", ["resigned", "threaded", "failed", "too small an ISR", "append time", "damaged"])
+@pytest.mark.parametrize(
+    "obstacle", ["resigned", "threaded", "failed", "too small an ISR", "append time", "damaged", "doubt"]
+)
 def test_the_short_way_does_nothing_where_anything_is_in_its_way(tmp_path: Path, obstacle: str) -> None:
     async def scenario() -> None:
         manager = await opened(tmp_path)
@@ -329,8 +331,10 @@ def test_the_short_way_does_nothing_where_anything_is_in_its_way(tmp_path: Path,
             health.fail("a test says so")
         elif obstacle == "damaged":
             partition.log.damage = DamagedLogError("segment", 0, 0, "a test says so")
+        elif obstacle == "doubt":
+            partition._is_doubtful = lambda: True
         records = batch(b"v", timestamp_ms=manager.time_ms())
-        assert partition.append_plain(memoryview(records), -1) == UNUSUAL
+        assert partition.append_plain(memoryview(records), 1 if obstacle == "doubt" else -1) == UNUSUAL
         assert partition.log.log_end_offset == 0
         partition.log.damage = None
         await manager.stop()

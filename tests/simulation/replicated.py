@@ -59,6 +59,7 @@ class Replicated:
             await broker.start()
             raise await broker.failed
 
+        self.brokers.pop(broker_id, None)
         self.machines[broker_id].start(serve)
 
     def run(self, scenario: Any) -> str:

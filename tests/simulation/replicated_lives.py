@@ -8,6 +8,7 @@ from random import Random
 
 from kio.schema.errors import ErrorCode
 
+from odradek.log.health import SLOW_WRITES
 from odradek.simulation import CrashKind, Process
 from odradek.wire.record_codec import Record, decode_batch, encode_batch
 from odradek.wire.records import batches
@@ -73,7 +74,9 @@ class ReplicatedLives(Replicated):
     async def cause_deaths(self) -> None:
         for _ in range(DEATHS):
             await self.all_in_sync()
-            await asyncio.sleep(self.chance.random() * 2)
+            for _ in range(self.chance.randrange(3)):
+                self.disturb()
+                await asyncio.sleep(self.chance.random())
             broker_id = self.chance.choice(BROKERS)
             machine = self.machines[broker_id]
             kind: CrashKind = self.chance.choice(("process", "power"))
@@ -83,6 +86,20 @@ class ReplicatedLives(Replicated):
             await asyncio.sleep(self.chance.choice((0.1, 2.0, 15.0)))
             self.start(broker_id)
         await self.all_in_sync()
+
+    def disturb(self) -> None:
+        """Connections go, packets between two brokers are late, or writes seem to wait for the disk."""
+        one, other = self.chance.sample(BROKERS, 2)
+        network, draw = self.world.network, self.chance.random()
+        if draw < 0.4:
+            network.reset_connections(host_of(one), host_of(other))
+        elif draw < 0.7:
+            network.partition(host_of(one), host_of(other), both_ways=self.chance.random() < 0.5)
+            asyncio.get_running_loop().call_later(self.chance.random() * 5, network.heal)
+        elif (broker := self.brokers.get(one)) is not None:
+            for health in broker.logs.healths.values():
+                for _ in range(SLOW_WRITES):
+                    broker.logs.write_stalled(health, broker.loop.time())
 
     def kill(self, broker_id: int, kind: CrashKind) -> None:
         machine = self.machines[broker_id]

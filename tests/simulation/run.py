@@ -9,9 +9,11 @@ import logging
 import os
 import sys
 import traceback
+from asyncio import events
 from pathlib import Path
 
 import odradek
+from odradek.simulation.loop import SimulatedLoop
 from tests.simulation.scenarios import SCENARIOS, replay_line
 
 HASH_SEED = "0"
@@ -31,6 +33,7 @@ def main() -> int:
         parser.error(f"odradek is {odradek.__file__}")
     fix_hash_seed()
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.CRITICAL + 1)
+    logging.getLogger().handlers[0].setFormatter(SimulatedFormatter())
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     runs = [seed for seed in seeds for _ in range(2 if arguments.twice else 1)]
     return 0 if all(run(arguments.scenario, seed) for seed in runs) else 1
@@ -56,6 +59,15 @@ def root_cause(error: BaseException) -> str:
         if inner is None:
             return f"{type(error).__name__}: {error}".splitlines()[0][:DETAIL_MAX]
         error = inner
+
+
+class SimulatedFormatter(logging.Formatter):
+    """With virtual time and machine."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        loop = events._get_running_loop()
+        where = f"{loop.time():9.3f} {loop.name:10}" if isinstance(loop, SimulatedLoop) else ""
+        return f"{where} {record.levelname[0]} {super().format(record)}"
 
 
 def fix_hash_seed() -> None:

@@ -10,6 +10,7 @@ from tests.simulation.broker_lives import BrokerLives
 from tests.simulation.broker_script import Script
 from tests.simulation.broker_steps import Kind, run_steps
 from tests.simulation.broker_topics import BurstScript, RetentionScript, StartScript, TopicsScript
+from tests.simulation.cluster_lives import ClusterLives
 from tests.simulation.compacted_lives import run_compacted_lives
 from tests.simulation.echo import run_echo_world
 from tests.simulation.follower_lives import FollowerLives
@@ -138,6 +139,16 @@ def flushed_replicated(seed: int) -> str:
     return ReplicatedLives(seed, flushed=True, replay=replay_line("flushed-replicated", seed)).live()
 
 
+def cluster(seed: int) -> str:
+    """Three to seven brokers, faults of every kind, and clients that check what they are told."""
+    return ClusterLives(seed, flushed=False, replay=replay_line("cluster", seed)).live()
+
+
+def flushed_cluster(seed: int) -> str:
+    """The same with log.flush.interval.messages=1: any number of brokers may lose their power."""
+    return ClusterLives(seed, flushed=True, replay=replay_line("flushed-cluster", seed)).live()
+
+
 def _steps(seed: int, name: str, kinds: tuple[Kind, ...], *, flushed: bool, script: type[Script] = Script) -> str:
     return run_steps(seed, kinds, flushed=flushed, script=script, replay=replay_line(name, seed))
 
@@ -172,6 +183,8 @@ SCENARIOS: dict[str, Callable[[int], str]] = {
     "synced-follower": synced_follower,
     "replicated": replicated,
     "flushed-replicated": flushed_replicated,
+    "cluster": cluster,
+    "flushed-cluster": flushed_cluster,
     "echo": echo,
 }
 """By name: seed -> digest of the run; whatever it raises is what was found."""

@@ -49,7 +49,7 @@ class LeaderLog:
 
     @property
     def end(self) -> int:
-        return self.batches[-1].last_offset + 1 if self.batches else self.start
+        return max(self.batches[-1].last_offset + 1 if self.batches else 0, self.start)
 
     def append(self, *values: str, producer: tuple[int, int] = (-1, -1)) -> None:
         """One batch; `producer` is (id, first sequence)."""

@@ -1,19 +1,30 @@
 """`python -m tests.soak --minutes 10 [--kills 50]`: churn in the background, rounds of everything else beside it.
 
-A round is some kills under load, new seeds of every simulated scenario, and fuzz with a new seed. Rounds go on until
-the time is up and all kills are done. Every step is printed with the line that replays it; a failed one with the end of
-its output. Exit status 1 when anything failed.
+A round is all faults of one kind at a cluster, kills of a broker under load, new seeds of every simulated scenario,
+and fuzz with a new seed. Rounds go on until the time is up and all kills are done. Every step is printed with the line
+that replays it; a failed one with the end of its output. Exit status 1 when anything failed.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Iterator
+from itertools import cycle
 
 from tests.soak.seeds import Seeds
-from tests.soak.steps import OUTPUT_LINES_MAX, Step, churn_step, fuzz_step, kill_step, simulation_steps
+from tests.soak.steps import (
+    CLUSTER_FAULTS,
+    OUTPUT_LINES_MAX,
+    Step,
+    churn_step,
+    cluster_step,
+    fuzz_step,
+    kill_step,
+    simulation_steps,
+)
 
 KILLS_PER_STEP = 10
+KILLS_MAX = 50
 
 
 class Soak:
@@ -43,7 +54,8 @@ class Soak:
 
     def _steps(self) -> Iterator[Step]:
         """At least one round; more until time and kills are used up."""
-        while True:
+        for faults in cycle(CLUSTER_FAULTS):
+            yield cluster_step(self._seeds.take(), faults)
             if self._kills > 0:
                 kills = min(self._kills, KILLS_PER_STEP)
                 self._kills -= kills
@@ -71,9 +83,10 @@ class Soak:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description="Longer runs than CI has time for.")
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--kills", type=int, default=50, help="kill -9 under load, this many times in all")
+    parser.add_argument("--kills", type=int, help="kill -9 under load, in all; five a minute, at most 50, unless given")
     arguments = parser.parse_args()
-    soak = Soak(arguments.minutes, arguments.kills)
+    kills = min(int(5 * arguments.minutes), KILLS_MAX) if arguments.kills is None else arguments.kills
+    soak = Soak(arguments.minutes, kills)
     soak.run()
     print(f"{soak.ran} steps, {len(soak.failed)} failed")
     for step in soak.failed:

@@ -20,6 +20,7 @@ FUZZERS = (
     "tests/groups/test_records.py",
     "tests/groups/test_stateful.py",
 )
+CLUSTER_FAULTS = ("kill", "etcd", "disks", "growth", "zombie", "network")
 OUTPUT_LINES_MAX = 60
 
 
@@ -64,6 +65,13 @@ def kill_step(seed: int, kills: int) -> Step:
     timeout_s = 120 + 30 * kills
     arguments = ("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--timeout={timeout_s}", "tests/faults/test_kill.py")
     return Step(f"{kills} kills", arguments, {"ODRADEK_TEST_KILLS": str(kills), "ODRADEK_TEST_SEED": str(seed)})
+
+
+def cluster_step(seed: int, faults: str) -> Step:
+    """A cluster of processes on a real etcd, and all faults of one kind."""
+    file = f"tests/faults/cluster/test_{faults}.py"
+    environment = {"ODRADEK_TEST_CLUSTER": "1", "ODRADEK_TEST_SEED": str(seed)}
+    return Step(f"a cluster and {faults}", ("-m", "pytest", "-q", "-p", "no:cacheprovider", file), environment)
 
 
 def churn_step(seed: int, seconds: int) -> Step:

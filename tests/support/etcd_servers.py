@@ -58,15 +58,18 @@ class EtcdMember:
     health_port: int
     certificates: Certificates | None = None
     peers: str = ""
+    host: str = "127.0.0.1"
+    wrapper: tuple[str, ...] = ()
+    """Before the command: one that ends in exec."""
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.client_port}"
+        return f"{self.host}:{self.client_port}"
 
     @property
     def peer(self) -> str:
-        return f"{self.name}=http://127.0.0.1:{self.peer_port}"
+        return f"{self.name}=http://{self.host}:{self.peer_port}"
 
     def launch(self) -> None:
         """Start the process, without waiting for it."""
@@ -77,14 +80,15 @@ class EtcdMember:
     def _command(self) -> list[str]:
         url = f"{'https' if self.certificates else 'http'}://{self.address}"
         command = [
+            *self.wrapper,
             etcd(),
             f"--name={self.name}",
             f"--data-dir={self.directory}",
             f"--listen-client-urls={url}",
             f"--advertise-client-urls={url}",
-            f"--listen-peer-urls=http://127.0.0.1:{self.peer_port}",
-            f"--initial-advertise-peer-urls=http://127.0.0.1:{self.peer_port}",
-            f"--listen-metrics-urls=http://127.0.0.1:{self.health_port}",
+            f"--listen-peer-urls=http://{self.host}:{self.peer_port}",
+            f"--initial-advertise-peer-urls=http://{self.host}:{self.peer_port}",
+            f"--listen-metrics-urls=http://{self.host}:{self.health_port}",
             f"--initial-cluster={self.peers or self.peer}",
             f"--heartbeat-interval={HEARTBEAT_MS[',' in self.peers]}",
             f"--election-timeout={10 * HEARTBEAT_MS[',' in self.peers]}",
@@ -109,7 +113,7 @@ class EtcdMember:
 
     def is_healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}/health", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://{self.host}:{self.health_port}/health", timeout=2) as answer:
                 return bool(json.load(answer)["health"] == "true")
         except (OSError, ValueError):
             return False
@@ -160,6 +164,10 @@ class EtcdCluster:
             EtcdMember(name, directory / name, next(ports), next(ports), next(ports), certificates)
             for name in (f"m{index}" for index in range(size))
         ]
+        self.introduce()
+
+    def introduce(self) -> None:
+        """Tell each member where all are."""
         peers = ",".join(member.peer for member in self.members)
         for member in self.members:
             member.peers = peers
@@ -204,11 +212,20 @@ def _is_leader(member: EtcdMember) -> bool:
 @contextmanager
 def etcd_cluster(directory: Path, size: int = 1, certificates: Certificates | None = None) -> Iterator[EtcdCluster]:
     """A running one. Ends the test as not run on a machine that cannot have etcd."""
+    require_etcd()
+    with running(EtcdCluster(directory, size, certificates)) as cluster:
+        yield cluster
+
+
+def require_etcd() -> None:
     try:
         etcd()
     except PeerMissingError as error:
         not_run(str(error))
-    cluster = EtcdCluster(directory, size, certificates)
+
+
+@contextmanager
+def running(cluster: EtcdCluster) -> Iterator[EtcdCluster]:
     try:
         cluster.start()
         yield cluster

@@ -147,6 +147,7 @@ class Kind(Enum):
     """What can be wrong, as a user would say it."""
 
     LOST_WRITE = "an acknowledged record is gone"
+    TAKEN_BACK = "a record that a consumer has read is gone"
     HOLE = "a record is gone and a later one that was acknowledged with it survived"
     DUPLICATE = "one record is at two offsets"
     REORDERED = "records of one producer are not in the order it sent them"
@@ -321,12 +322,19 @@ class Checker:
 
     def _check_losses(self, view: PartitionView, present: dict[str, int]) -> None:
         for value, write in view.writes.items():
+            if self._is_taken_back(view, value, write, present):
+                self._found(Kind.TAKEN_BACK, view.name, f"{value!r} was read at offset {write.offset}")
             if write.acknowledged_at is None or value in present or write.offset < view.start:
                 continue
             if self._certain(write.acknowledged_at):
                 self._found(Kind.LOST_WRITE, view.name, f"{value!r} was acknowledged at offset {write.offset}")
             else:
                 self._check_prefix(view, value, write, present)
+
+    def _is_taken_back(self, view: PartitionView, value: str, write: Write, present: dict[str, int]) -> bool:
+        if write.acknowledged_at is not None or write.seen_at is None or value in present:
+            return False
+        return write.offset >= view.start and self._certain(write.seen_at)
 
     def _check_prefix(self, view: PartitionView, lost: str, gone: Write, present: dict[str, int]) -> None:
         """What a crash took, it took with all that came after it and was there before the crash."""

@@ -60,6 +60,11 @@ class WireClient(asyncio.Protocol):
             self._transport.close()
         await self.closed
 
+    def abandon(self) -> None:
+        """Close without waiting for anything; what was sent is still on its way."""
+        if self._transport is not None:
+            self._transport.close()
+
     # Requests
 
     def send(self, entity: Any) -> asyncio.Future[Any]:
@@ -130,22 +135,22 @@ class WireClient(asyncio.Protocol):
         response = await self.request(api.ListOffsetsRequest(replica_id=-1, isolation_level=0, topics=topics))
         return response.topics[0].partitions[0]
 
-    async def init_producer_id(self) -> Any:
+    async def init_producer_id(self, *, timeout: float = REQUEST_TIMEOUT_SECONDS) -> Any:
         """For an idempotent producer without transactions."""
         api = schema("init_producer_id", 4)
-        return await self.request(
-            api.InitProducerIdRequest(transactional_id=None, transaction_timeout=timedelta(seconds=60))
-        )
+        entity = api.InitProducerIdRequest(transactional_id=None, transaction_timeout=timedelta(seconds=60))
+        return await self.request(entity, timeout=timeout)
 
     # Topics
 
-    async def metadata(self, topics: Sequence[str] | None = None) -> Any:
+    async def metadata(self, topics: Sequence[str] | None = None, *, timeout: float = REQUEST_TIMEOUT_SECONDS) -> Any:
         api = schema("metadata", 12)
         wanted = None if topics is None else tuple(api.MetadataRequestTopic(topic_id=None, name=t) for t in topics)
         return await self.request(
             api.MetadataRequest(
                 topics=wanted, allow_auto_topic_creation=False, include_topic_authorized_operations=False
-            )
+            ),
+            timeout=timeout,
         )
 
     async def create_topics(
@@ -301,12 +306,12 @@ class WireClient(asyncio.Protocol):
         return SIZE.pack(len(content)) + content
 
 
-def produce_request(topic: str, partition: int, records: bytes, *, acks: int = -1) -> Any:
+def produce_request(topic: str, partition: int, records: bytes, *, acks: int = -1, timeout_ms: int = 30_000) -> Any:
     """A ProduceRequest with one batch set for one partition."""
     api = schema("produce", PRODUCE_VERSION)
     part = api.PartitionProduceData(index=partition, records=records)
     data = (api.TopicProduceData(name=topic, partition_data=(part,)),)
-    return api.ProduceRequest(acks=acks, timeout=timedelta(seconds=30), topic_data=data)
+    return api.ProduceRequest(acks=acks, timeout=timedelta(milliseconds=timeout_ms), topic_data=data)
 
 
 def _response_class(request_class: type[Any]) -> type[Any]:

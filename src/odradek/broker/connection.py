@@ -439,8 +439,10 @@ class Connection(asyncio.BufferedProtocol):
         """Into another buffer: as large as the frame if the size is believed, else twice what has arrived."""
         connections, old, tail = self._connections.received, self._frame, end - position
         room = max(tail, size if size <= self._largest else min(size, max(self._largest, 2 * tail)))
-        if old is not None and room <= len(old):
+        if old is not None and (room <= len(old) or connections.hold_back(self)):
             view[:tail] = view[position:end]
+            if room > len(old):
+                self._pause_reading()
         else:
             self._frame = connections.take(room)
             self._view = memoryview(self._frame)

@@ -32,13 +32,17 @@ class PeerWatch:
     ) -> None:
         self._loop, self._cluster, self._endpoint_of = loop, cluster, endpoint_of
         self._tasks: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._is_watching = False
 
     def start(self) -> None:
         """Follow the cluster's image."""
+        self._is_watching = True
         self._cluster.subscribe(self._on_delta)
 
     async def stop(self) -> None:
-        self._cluster.unsubscribe(self._on_delta)
+        if self._is_watching:
+            self._is_watching = False
+            self._cluster.unsubscribe(self._on_delta)
         tasks = list(self._tasks.values())
         self._tasks.clear()
         for task in tasks:

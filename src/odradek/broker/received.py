@@ -1,7 +1,8 @@
 """Bytes that were received and not answered, of all connections: the buffers they lie in, and who has to wait.
 
 `queued.max.request.bytes` bounds them. Past it a connection still gets small requests through whole; who begins a
-larger one waits before it reads the rest, in order, until others have finished theirs.
+larger one, or needs a larger buffer for one it has begun, waits before it reads the rest, in order, until others have
+finished theirs.
 """
 
 from collections.abc import Callable
@@ -93,10 +94,20 @@ class Received:
         """
         if not self.is_full or not self._frames:
             return False
-        self._held_up[connection] = None
-        self._frames -= 1  # For the buffer that is about to be taken.
-        self.on_wait()
+        self._hold(connection)  # Without the buffer that is about to be taken.
         return True
+
+    def hold_back(self, connection: "Connection") -> bool:
+        """Whether a connection that needs a larger buffer for the frame it has begun has to wait; never the last."""
+        if not self.is_full or self._frames < 2:
+            return False
+        self._hold(connection)
+        return True
+
+    def _hold(self, connection: "Connection") -> None:
+        self._held_up[connection] = None
+        self._frames -= 1
+        self.on_wait()
 
     def read_on(self, connection: "Connection") -> None:
         """It has served what held it up; it reads on unless it waits for others' bytes."""

@@ -129,6 +129,11 @@ def _with_leader(before: PartitionRecord, leader: Entry, isr: list[Entry], elr: 
     )
 
 
+def led_by(record: PartitionRecord, leader: Entry) -> PartitionRecord:
+    """The same in-sync replicas, led by that one of them."""
+    return _with_leader(record, leader, list(record.isr), list(record.elr))
+
+
 def _last_resort(before: PartitionRecord, absent: list[Entry], brokers: Brokers, unclean_allowed: bool) -> Election:
     """Nobody in ISR or ELR is there. Only when both are empty for good may the last leader come back by recovery."""
     last = brokers.get(_last_leader(before))

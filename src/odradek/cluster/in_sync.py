@@ -2,16 +2,18 @@
 
 A change counts only while the partition is as its leader saw it, the leader is registered in its present broker epoch
 and not fenced, and each replica that joins is registered, unfenced, in the epoch it fetched with (KIP-903).
+
+A leader whose disk takes no writes leaves the in-sync replicas itself, and one of those that stay becomes the leader.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from uuid import UUID
 
 import msgspec
 
-from odradek.cluster.elections import to_record
+from odradek.cluster.elections import Entry, led_by, to_record
 from odradek.cluster.image import BrokerImage, ClusterImage, PartitionImage
 from odradek.cluster.image_feed import ImageFeed
 from odradek.cluster.keys import Keys
@@ -29,6 +31,8 @@ class IsrChange:
     index: int
     before: PartitionImage
     isr: ReplicaEpochs
+    successor: Entry | None = None
+    """One of `isr` that is to lead from now on, in a new leader epoch."""
 
 
 class Outcome(Enum):
@@ -49,6 +53,20 @@ def with_isr(partition: PartitionImage, isr: ReplicaEpochs) -> PartitionRecord:
     return msgspec.structs.replace(before, isr=isr, elr=elr)
 
 
+def given_up(partition: PartitionImage, brokers: Mapping[int, BrokerImage]) -> tuple[ReplicaEpochs, Entry] | None:
+    """The ISR without its leader, and who is to lead then; None where nobody else of it can."""
+    isr = tuple(
+        entry for entry in zip(partition.isr, partition.isr_epochs, strict=True) if entry[0] != partition.leader
+    )
+    able = dict(entry for entry in isr if _is_present(brokers.get(entry[0]), entry[1]))
+    return next(((isr, (replica, able[replica])) for replica in partition.replicas if replica in able), None)
+
+
+def _changed(change: IsrChange) -> PartitionRecord:
+    record = with_isr(change.before, change.isr)
+    return record if change.successor is None else led_by(record, change.successor)
+
+
 def may_change(image: ClusterImage, change: IsrChange, broker_id: int, broker_epoch: int) -> bool:
     """Whether the image leaves the change a chance."""
     partition = image.parts.get(change.topic_id, {}).get(change.index)
@@ -56,12 +74,14 @@ def may_change(image: ClusterImage, change: IsrChange, broker_id: int, broker_ep
         partition is not None
         and partition.mod_revision == change.before.mod_revision
         and _is_present(image.brokers.get(broker_id), broker_epoch)
-        and all(
-            _is_present(image.brokers.get(joined), epoch)
-            for joined, epoch in change.isr
-            if joined not in change.before.isr
-        )
+        and all(_is_present(image.brokers.get(other), epoch) for other, epoch in _needed(change))
     )
+
+
+def _needed(change: IsrChange) -> list[Entry]:
+    """Those who must be there in that epoch: who joins, and who is to lead."""
+    joined = [entry for entry in change.isr if entry[0] not in change.before.isr]
+    return joined if change.successor is None else [*joined, change.successor]
 
 
 def _is_present(broker: BrokerImage | None, epoch: int) -> bool:
@@ -101,7 +121,7 @@ class IsrWriter:
         puts = [
             Put(
                 self._keys.partition(each.topic_id, each.index),
-                msgspec.structs.replace(with_isr(each.before, each.isr), op_id=op_id).encode(),
+                msgspec.structs.replace(_changed(each), op_id=op_id).encode(),
             )
             for each in changes
         ]
@@ -114,8 +134,7 @@ class IsrWriter:
         return Outcome.REFUSED if revision is None else Outcome.COMMITTED
 
     def _conditions(self, image: ClusterImage, changes: Sequence[IsrChange]) -> list[Compare]:
-        joined = {broker for each in changes for broker, _ in each.isr if broker not in each.before.isr}
-        brokers = sorted({self._broker_id, *joined})
+        brokers = sorted({self._broker_id, *(broker for each in changes for broker, _ in _needed(each))})
         return [
             *(unchanged(self._keys.broker(each), image.brokers[each].mod_revision) for each in brokers),
             *(unchanged(self._keys.partition(each.topic_id, each.index), each.before.mod_revision) for each in changes),

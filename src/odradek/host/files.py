@@ -165,7 +165,8 @@ def write_each_atomically(files: FileSystem, paths: Sequence[str], content: byte
     try:
         for path in paths:
             fds.append(_begin(files, path, content))
-            files.start_writeback(fds[-1], 0, len(content))
+            if len(paths) > 1:
+                files.start_writeback(fds[-1], 0, len(content))
         for fd in fds:
             files.datasync(fd)
     finally:

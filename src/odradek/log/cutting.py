@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from odradek.log.segment import Segment
 
 
-def truncate_to(log: "LogState", offset: int) -> int:
+def truncate_to(log: "LogState", offset: int, later: list[str] | None = None) -> int:
     """As `Log.truncate_to`. Durable with the next flush; after a crash before it, flush before anything is appended."""
     if offset >= log.log_end_offset:
         log.epochs.truncate_from_end(log.log_end_offset)
@@ -34,8 +34,8 @@ def truncate_to(log: "LogState", offset: int) -> int:
     complete_swap(log)
     try:
         dropped = [each for each in log.segments[1:] if each.base_offset >= offset]
-        drop_segments(log, dropped)
-        if dropped:  # They must not come back behind what is appended from now on.
+        drop_segments(log, dropped, later)
+        if dropped and later is None:  # They must not come back behind what is appended from now on.
             log.storage.files.sync_directory(log.directory)
         segment = log.active
         position, _ = reading.find_cold(log.storage.files, reading.search_task(segment), offset)
@@ -58,23 +58,27 @@ def lower_recovery_point(log: "LogState", offset: int) -> None:
     log.recovery_point = max(offset, first)
 
 
-def truncate_fully_and_start_at(log: "LogState", offset: int, now_ms: int) -> None:
+def truncate_fully_and_start_at(log: "LogState", offset: int, now_ms: int, later: list[str] | None = None) -> None:
     """As `Log.truncate_fully_and_start_at`."""
     complete_swap(log)
+    durable_offset = min(log.flushed_offset, offset)
     try:
         with contextlib.suppress(FileNotFoundError):
             log.storage.files.unlink(f"{log.directory}/{LEADER_EPOCH_FILE}")
-        drop_segments(log, list(log.segments))
+        drop_segments(log, list(log.segments), later)
         log.active = new_segment(log.storage, log.directory, offset, log.config, now_ms)
         log.segments.append(log.active)
-        log.storage.files.sync_directory(log.directory)  # the recovery point moves to where the new segment begins
+        if later is None:
+            log.storage.files.sync_directory(log.directory)  # the recovery point moves to where the new segment begins
+            durable_offset = offset
     except OSError as error:
         raise DirectoryFailedError(f"truncating {log.directory}: {error}") from error
     log.log_start_offset = log.log_end_offset = offset
     log.epochs.clear()
     forget_snapshots_above(log, -1)
     _move_end(log, offset)
-    log.flushed_offset = log.recovery_point = offset
+    log.flushed_offset = durable_offset
+    log.recovery_point = offset if later is None else min(log.recovery_point, durable_offset)
 
 
 def complete_swap(log: "LogState") -> None:
@@ -149,14 +153,18 @@ def _rename(log: "LogState", segments: "Sequence[Segment]", suffixes: "Sequence[
     return renamed
 
 
-def drop_segments(log: "LogState", segments: "Sequence[Segment]") -> None:
+def drop_segments(log: "LogState", segments: "Sequence[Segment]", later: list[str] | None = None) -> None:
     """Remove them, last first; at least one other must be left or added. Raises OSError.
 
-    Snapshots stay: that at the new end may be the one the recovery point rests on.
+    Snapshots stay: that at the new end may be the one the recovery point rests on. Paths in `later` are renamed only.
     """
     for segment in reversed(segments):
-        for path in _rename(log, [segment], SEGMENT_SUFFIXES[::-1]):
-            log.storage.files.unlink(path)
+        renamed = _rename(log, [segment], SEGMENT_SUFFIXES[::-1])
+        if later is not None:
+            later += renamed
+        else:
+            for path in renamed:
+                log.storage.files.unlink(path)
         log.segments.remove(segment)
         log.size_bytes -= segment.size
     if log.segments:

@@ -112,17 +112,18 @@ class Log(AppendableLog):
         """To at most `offset`, so far that recovery finds the producers of what is below it."""
         cutting.lower_recovery_point(self, offset)
 
-    def truncate_to(self, offset: int) -> int:
+    def truncate_to(self, offset: int, later: list[str] | None = None) -> int:
         """Remove every batch with an offset at or above `offset`; the new log end. Raises DirectoryFailedError.
 
         The log then ends with its last batch, below `offset` if that lay inside a batch or a gap. The caller has called
-        `lower_recovery_point` with the same offset and made a checkpoint durable before.
+        `lower_recovery_point` with the same offset and made a checkpoint durable before. With `later` nothing waits for
+        the disk: it gets the paths of files the caller removes, and nothing may be appended before the next full flush.
         """
-        return cutting.truncate_to(self, offset)
+        return cutting.truncate_to(self, offset, later)
 
-    def truncate_fully_and_start_at(self, offset: int, now_ms: int) -> None:
-        """Remove everything; the log begins and ends at `offset`. Raises DirectoryFailedError."""
-        cutting.truncate_fully_and_start_at(self, offset, now_ms)
+    def truncate_fully_and_start_at(self, offset: int, now_ms: int, later: list[str] | None = None) -> None:
+        """Remove everything; the log begins and ends at `offset`. `later` as above. Raises DirectoryFailedError."""
+        cutting.truncate_fully_and_start_at(self, offset, now_ms, later)
 
     def advance_log_start(self, offset: int) -> bool:
         """Records below `offset` are gone for readers (DeleteRecords); False when they were already.

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def plan(log: "LogState", records: memoryview, now_ms: int) -> AppendPlan | AppendResult:
     """All whole batches of what a fetch brought; a cut-off last one is left for the next fetch.
 
-    CORRUPT_MESSAGE for a bad batch. Raises UnexpectedOffsetError when offsets do not rise from the log end on.
+    CORRUPT_MESSAGE for a bad batch, also for one of an earlier leader epoch than the log has.
+    Raises UnexpectedOffsetError when offsets do not rise from the log end on.
     """
     try:
         headers = list(batches(records))
@@ -24,14 +25,17 @@ def plan(log: "LogState", records: memoryview, now_ms: int) -> AppendPlan | Appe
         return AppendRefusal(ErrorCode.corrupt_message, str(error)).result(log.log_start_offset)
     if not headers:
         return AppendRefusal(ErrorCode.corrupt_message, "no whole batch").result(log.log_start_offset)
-    expected_offset = log.log_end_offset
+    expected_offset, epoch = log.log_end_offset, log.epochs.latest_epoch
     for position, header in headers:
         if header.base_offset < expected_offset or header.last_offset_delta < 0:
             raise UnexpectedOffsetError(f"batch at offset {header.base_offset} where {expected_offset} is next")
         if not crc_is_valid(records, position, header):
             message = f"the batch at offset {header.base_offset} does not match its CRC"
             return AppendRefusal(ErrorCode.corrupt_message, message).result(log.log_start_offset)
-        expected_offset = header.last_offset + 1
+        if header.leader_epoch < epoch:
+            message = f"the batch at offset {header.base_offset} is of epoch {header.leader_epoch}, behind {epoch}"
+            return AppendRefusal(ErrorCode.corrupt_message, message).result(log.log_start_offset)
+        expected_offset, epoch = header.last_offset + 1, header.leader_epoch
     return _place(log, records, headers, now_ms)
 
 

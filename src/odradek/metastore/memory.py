@@ -35,6 +35,11 @@ from odradek.metastore.store import (
 )
 from odradek.metastore.watching import Changes, follow
 
+SILENCE_S = 5.0
+"""After so long without an answer an operation counts as failed."""
+HELD_SHARE = 0.5
+"""Of the transactions that were given up while the link was cut: they arrive when it is whole again."""
+
 
 class Fault(Enum):
     """What may happen to one transaction."""
@@ -102,6 +107,35 @@ class _Connection(Changes):
         if self._timer is not None:
             self._timer.cancel()
         self.announce()
+
+
+class Link:
+    """The way between one machine and the server; requests, answers or both may not get through.
+
+    Like a network's, a cut shows by nothing but silence. What was sent into it arrives when it ends, if it still waits;
+    a transaction that nobody waits for any more may arrive all the same (`_Late`).
+    """
+
+    def __init__(self) -> None:
+        self.requests_pass = self.answers_pass = True
+        self.connections: list[_Connection] = []
+        self.held: list[Callable[[], None]] = []
+
+    @property
+    def is_whole(self) -> bool:
+        return self.requests_pass and self.answers_pass
+
+    def cut(self, *, requests: bool = True, answers: bool = True) -> None:
+        self.requests_pass, self.answers_pass = not requests, not answers
+
+    def heal(self) -> None:
+        self.requests_pass = self.answers_pass = True
+        held, self.held = self.held, []
+        for arrive in held:
+            arrive()
+        self.connections = [each for each in self.connections if not each.loop.is_closed()]
+        for connection in self.connections:
+            connection.announce()
 
 
 class MemoryServer:
@@ -227,14 +261,17 @@ class MemoryServer:
 class MemoryStore:
     """One broker's connection to a MemoryServer. `seen` is the revision the broker knows from earlier."""
 
-    def __init__(self, server: MemoryServer | None = None, *, seen: Revision = 0) -> None:
+    def __init__(self, server: MemoryServer | None = None, *, seen: Revision = 0, link: Link | None = None) -> None:
         self.server = server or MemoryServer()
-        self._seen = seen
+        self.seen = seen
+        self._link = link or Link()
         self._connection: _Connection | None = None
 
     async def open(self) -> StoreInfo:
-        """Raises StoreRegressed."""
+        """Raises StoreRegressed, NotApplied."""
         self._connection = self.server.connect(asyncio.get_running_loop())
+        self._link.connections.append(self._connection)
+        await self._pass()
         server = self._reach()
         limits = server.limits
         return StoreInfo(server.uuid, 1, server.keyspace.revision, limits.max_operations, limits.max_bytes)
@@ -245,16 +282,29 @@ class MemoryStore:
             raise NotApplied("the metadata store is not open")
         self.server.catch_up(self._connection.loop.time())
         revision = self.server.keyspace.revision
-        if revision < self._seen:
-            raise StoreRegressed(f"revision {self._seen} was seen before, but the store is at {revision}")
-        self._seen = revision
+        if revision < self.seen:
+            raise StoreRegressed(f"revision {self.seen} was seen before, but the store is at {revision}")
+        self.seen = revision
         return self.server
 
+    async def _pass(self, timeout: float = SILENCE_S) -> None:
+        """Returns once the link is whole. Raises NotApplied when it has not been for so long."""
+        if self._link.is_whole or self._connection is None:
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._link.is_whole and self._connection is not None:
+                    await self._connection.next()
+        except TimeoutError:
+            raise NotApplied("the metadata store does not answer") from None
+
     async def get(self, key: bytes) -> tuple[KV | None, Revision]:
+        await self._pass()
         keyspace = self._reach().keyspace
         return keyspace.get(key), keyspace.revision
 
     async def scan(self, prefix: bytes, *, at: Revision = 0) -> AsyncIterator[Page]:
+        await self._pass()
         server = self._reach()
         revision = at or server.keyspace.revision
         items, size = server.keyspace.items_at(prefix, revision), server.limits.page_items
@@ -270,7 +320,10 @@ class MemoryStore:
         *,
         timeout: float,
     ) -> TxnResult:
-        check_limits(when, then, otherwise, self._reach().limits)
+        check_limits(when, then, otherwise, self.server.limits)
+        if not self._link.is_whole:
+            await self._send_into_silence(when, then, otherwise, timeout)
+        self._reach()
         fault = self.server.faults.draw(then)
         if fault is Fault.REFUSED:
             raise NotApplied("refused by the fault plan")
@@ -279,10 +332,28 @@ class MemoryStore:
         else:
             await asyncio.sleep(0)
             result = self._reach().transact(when, then, otherwise)
-            self._seen = self.server.keyspace.revision
+            self.seen = self.server.keyspace.revision
             if fault is Fault.NONE and await self._reply_arrives(timeout):
                 return result
         raise OutcomeUnknown("the reply was lost")
+
+    async def _send_into_silence(
+        self, when: Sequence[Compare], then: Sequence[Operation], otherwise: Sequence[Operation], timeout: float
+    ) -> None:
+        """Returns when the link is whole in time, the transaction not having arrived. Raises OutcomeUnknown."""
+        link = self._link
+        if link.requests_pass:
+            with contextlib.suppress(LeaseLost):
+                self._reach().transact(when, then, otherwise)
+            with contextlib.suppress(NotApplied):
+                await self._pass(timeout)
+            raise OutcomeUnknown("the reply was lost")
+        try:
+            await self._pass(timeout)
+        except NotApplied as error:
+            if self.server.faults.random.random() < HELD_SHARE:
+                link.held.append(lambda: self.server.send_late(0.0, when, then, otherwise))
+            raise OutcomeUnknown(str(error)) from None
 
     def _send_late(self, when: Sequence[Compare], then: Sequence[Operation], otherwise: Sequence[Operation]) -> None:
         faults, loop = self.server.faults, asyncio.get_running_loop()
@@ -299,6 +370,8 @@ class MemoryStore:
         return follow(prefix, after, self._next_commit, self._next_change)
 
     def _next_commit(self, after: Revision) -> Commit | None:
+        if not self._link.is_whole:
+            return None
         return self._reach().keyspace.next_commit(after)
 
     def _next_change(self) -> "asyncio.Future[None]":
@@ -306,21 +379,26 @@ class MemoryStore:
         return self._connection.next()
 
     async def grant(self, ttl: float) -> Lease:
+        await self._pass()
         return self._reach().grant(ttl, asyncio.get_running_loop().time())
 
     async def keepalive(self, lease: LeaseId) -> AsyncIterator[KeepaliveAck]:
         while True:
+            await self._pass()
             ttl = self._reach().renew(lease, asyncio.get_running_loop().time())
             yield KeepaliveAck(lease, ttl)
             await asyncio.sleep(ttl / self.server.limits.keepalives_per_ttl)
 
     async def revoke(self, lease: LeaseId) -> None:
+        await self._pass()
         self._reach().revoke(lease)
 
     async def compact(self, before: Revision) -> None:
+        await self._pass()
         self._reach().keyspace.compact(before)
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
+            self._link.connections = [each for each in self._link.connections if each is not connection]
             self.server.disconnect(connection)

@@ -1,5 +1,6 @@
-"""Partitions of this broker: leadership, high watermark, who waits for what is committed.
+"""Partitions of this broker: who leads them, how far they are committed, and how they follow other brokers'.
 
-`ReplicaManager` follows the cluster's image and finds partitions; `Partition` appends and commits; `high_watermark`
-decides how far. Structured for followers: with one replica their list is empty. Imports cluster, log and what is below.
+`ReplicaManager` follows the cluster's image and finds partitions; `Partition` appends and commits, for a leader as far
+as `followers` and `high_watermark` allow. `ReplicaFetchers` follow: a `Fetcher` asks a leader over its `Link`,
+`following` decides what an answer means, `answers` and `truncation` do it. Imports cluster, log and what is below.
 """

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from kio.schema.errors import ErrorCode
 
 from odradek.log.append import AppendResult
-from odradek.log.errors import DamagedLogError, LogError
+from odradek.log.errors import DamagedLogError, LogError, UnexpectedOffsetError
+from odradek.replication.asking import Asking
 from odradek.replication.followed import Followed
 from odradek.replication.following import BeginAt, Cut, Decision, Fail, Take, Wait, decide
 from odradek.replication.truncation import Truncation, truncate_logs
 from odradek.wire.replica_fetch import FetchedPartition, Key
 
 if TYPE_CHECKING:
-    from odradek.replication.fetcher import Fetcher
     from odradek.replication.replica_fetchers import ReplicaFetchers
 
 logger = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ Appending = tuple[Followed, FetchedPartition, "asyncio.Future[AppendResult]"]
 class Answers:
     """Part of a `Fetcher`."""
 
-    def __init__(self, fetcher: "Fetcher", owner: "ReplicaFetchers") -> None:
-        self._fetcher = fetcher
+    def __init__(self, asking: Asking, owner: "ReplicaFetchers") -> None:
+        self._asking = asking
         self._owner = owner
         self._appending: list[Appending] = []
         """Writes that go through a thread."""
@@ -63,13 +63,13 @@ class Answers:
     def _followed_by(self, answer: FetchedPartition) -> Followed | None:
         """Who asked for it, if it still is of use."""
         key = (answer.topic_id, answer.partition)
-        followed, told = self._fetcher.followed.get(key), self._fetcher.session.told(key)
+        followed, told = self._asking.followed.get(key), self._asking.session.told(key)
         if followed is None or told is None or followed.is_failed or followed.waits_until is not None:
             return None
         if followed.is_still_at(told):
             return followed
         self._unheard[key] = answer._replace(records=_NOTHING)
-        self._fetcher.changed(followed)
+        self._asking.changed(followed)
         return None
 
     def not_answered(self, asked: Iterable[Key], answered: Iterable[Key]) -> None:
@@ -83,13 +83,13 @@ class Answers:
         for key in asked:
             if key in had_news:
                 continue
-            answer, followed = self._unheard.pop(key, None), self._fetcher.followed.get(key)
-            told = self._fetcher.session.told(key)
+            answer, followed = self._unheard.pop(key, None), self._asking.followed.get(key)
+            told = self._asking.session.told(key)
             if answer is not None and followed is not None and told is not None and followed.is_still_at(told):
                 self._took(followed, answer)
 
-    def forget(self) -> None:
-        """There is a new session, in which everything is told anew."""
+    def begin_anew(self) -> None:
+        """There is a new session, in which everything is told again."""
         self._unheard.clear()
 
     def _act(self, followed: Followed, answer: FetchedPartition, decision: Decision) -> None:
@@ -98,7 +98,7 @@ class Answers:
         elif isinstance(decision, Wait):
             self._wait(followed, decision)
         elif isinstance(decision, Fail):
-            self._fetcher.fail(followed, decision.reason)
+            self._asking.fail(followed, decision.reason)
         else:
             self._unheard[followed.key] = answer._replace(records=_NOTHING)
             self._cutting.append((followed, answer, decision))
@@ -106,7 +106,7 @@ class Answers:
     def _wait(self, followed: Followed, decision: Wait) -> None:
         if decision.error is ErrorCode.corrupt_message and not followed.attempts:
             logger.error("%s was sent what it cannot append: %s", followed.name, decision.reason)
-        self._fetcher.wait(followed, decision.error, decision.reason)
+        self._asking.wait(followed, decision.error, decision.reason)
 
     # -- appending ------------------------------------------------------------------------------------------------
 
@@ -133,11 +133,13 @@ class Answers:
                 self._refused(followed, error)
 
     def _refused(self, followed: Followed, error: LogError) -> None:
-        """The disk: full, failed or damaged. What has to be done about it is done."""
-        if isinstance(error, DamagedLogError):
-            self._fetcher.fail(followed, str(error))
+        """The records, or the disk: full, failed or damaged. What has to be done about that is done."""
+        if isinstance(error, UnexpectedOffsetError):
+            self._wait(followed, Wait(ErrorCode.corrupt_message, str(error)))
+        elif isinstance(error, DamagedLogError):
+            self._asking.fail(followed, str(error))
         else:
-            self._fetcher.wait(followed, ErrorCode.kafka_storage_error, str(error))
+            self._asking.wait(followed, ErrorCode.kafka_storage_error, str(error))
 
     def _appended(self, followed: Followed, answer: FetchedPartition, result: AppendResult) -> None:
         if result.error is not ErrorCode.none:
@@ -148,14 +150,14 @@ class Answers:
         self._took(followed, answer)
 
     def _took(self, followed: Followed, answer: FetchedPartition) -> None:
-        if not self._fetcher.is_current(followed):
+        if not self._asking.is_current(followed):
             return
         self._unheard.pop(followed.key, None)
         followed.attempts = 0
         followed.is_throttled = False
         followed.leader_high_watermark = answer.high_watermark
         followed.partition.follow_to(answer.high_watermark, answer.log_start_offset)
-        self._fetcher.changed(followed)
+        self._asking.changed(followed)
 
     # -- cutting --------------------------------------------------------------------------------------------------
 
@@ -164,15 +166,15 @@ class Answers:
         if not cutting:
             return
         wanted = {
-            Truncation(followed.partition, decision, partial(self._fetcher.is_current, followed)): (followed, answer)
+            Truncation(followed.partition, decision, partial(self._asking.is_current, followed)): (followed, answer)
             for followed, answer, decision in cutting
         }
         done = await truncate_logs(self._owner.logs, list(wanted))
         for truncation, (followed, answer) in wanted.items():
             if truncation not in done:
-                self._fetcher.wait(followed, ErrorCode.kafka_storage_error, "its log could not be cut")
+                self._asking.wait(followed, ErrorCode.kafka_storage_error, "its log could not be cut")
             elif isinstance(truncation.decision, BeginAt) and truncation.decision.then_take:
                 self._append(followed, answer)
             else:
-                self._fetcher.changed(followed)
+                self._asking.changed(followed)
         await self._await_appends()

@@ -3,6 +3,9 @@
 Who catches up is noticed at its fetch, who lags by a look at every led partition each half of replica.lag.time.max.ms,
 as in Kafka. What is to change is written for many partitions together, by one task; while the metadata store does not
 answer, it is tried again.
+
+A leader whose disk takes no writes, because it is full or has failed, is itself who must leave: another one leads then.
+It is noticed at the first write that is refused, else at the next look.
 """
 
 import asyncio
@@ -10,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from odradek.cluster.cluster import Cluster
-from odradek.cluster.in_sync import IsrChange, Outcome
+from odradek.cluster.in_sync import IsrChange, Outcome, given_up
 from odradek.config import BrokerConfig
 from odradek.host.pace import paced
 from odradek.replication.partition import Partition
@@ -50,7 +53,7 @@ class IsrChanges:
         self._tasks.clear()
 
     def look_at(self, partition: Partition) -> None:
-        """A replica of it may have become in sync."""
+        """A replica of it may have become in sync, or its disk refuses writes."""
         self._pending[partition] = None
         self._is_wanted.set()
 
@@ -62,7 +65,7 @@ class IsrChanges:
         while True:
             await asyncio.sleep(self._lag_s_max / 2)
             async for partition in paced(self._partitions()):
-                if partition.has_followers:
+                if partition.has_followers or partition.refusal is not None:
                     self.look_at(partition)
 
     async def _write_for_ever(self) -> None:
@@ -89,14 +92,26 @@ class IsrChanges:
         return Outcome.UNKNOWN not in outcomes
 
     def _propose(self, partition: Partition) -> IsrChange | None:
+        if partition.refusal is not None:
+            return self._give_up(partition)
         proposed = partition.propose_isr(self._cluster.broker_epoch, self._cluster.image.brokers, self._lag_s_max)
         return None if proposed is None else IsrChange(partition.topic_id, partition.index, *proposed)
+
+    def _give_up(self, partition: Partition) -> IsrChange | None:
+        """None where this broker does not lead, or nobody else could."""
+        image = self._cluster.image
+        state = image.parts.get(partition.topic_id, {}).get(partition.index)
+        if state is None or not state.is_led_by(self._cluster.node_id, self._cluster.broker_epoch):
+            return None
+        found = given_up(state, image.brokers)
+        return None if found is None else IsrChange(partition.topic_id, partition.index, state, *found)
 
     def _settle(self, partition: Partition, change: IsrChange, outcome: Outcome) -> None:
         if outcome is Outcome.COMMITTED:
             self._report(partition, change)
             return
-        partition.isr_change_failed(change.before, is_certain=outcome is Outcome.REFUSED)
+        if change.successor is None:
+            partition.isr_change_failed(change.before, is_certain=outcome is Outcome.REFUSED)
         if outcome is Outcome.UNKNOWN:
             self.look_at(partition)
 
@@ -107,6 +122,11 @@ class IsrChanges:
         logger.info(
             "%s-%d: in sync are %s (%s)", partition.topic, partition.index, sorted(after), _difference(before, after)
         )
+        if change.successor is not None:
+            logger.warning(
+                "%s-%d: broker %d leads from now on: %s",
+                partition.topic, partition.index, change.successor[0], partition.refusal or "the disk was full",
+            )  # fmt: skip
 
 
 def _difference(before: set[int], after: set[int]) -> str:

@@ -15,6 +15,8 @@ ROOM_BYTES = 64 << 10
 """Of an answer beside its records."""
 RESPONSE_BYTES_MAX = 256 << 20
 """No batch is larger than the largest request that a broker takes."""
+SMALL_ANSWERS = 64
+"""So many in a row, none of which needed a quarter of the buffer, give up a large one."""
 SYSTEM_DEFAULT = -1
 
 
@@ -33,6 +35,7 @@ class Link(asyncio.BufferedProtocol):
         self._view = memoryview(self._buffer)
         self._filled = 0
         self._needed = SIZE.size
+        self._small_answers = 0
         self._answer: asyncio.Future[memoryview] | None = None
         self._lost: LinkError | None = None
 
@@ -58,8 +61,11 @@ class Link(asyncio.BufferedProtocol):
         """
         if self._lost is not None or self._transport is None:
             raise self._lost or LinkError("the connection is closed")
+        is_small = 4 * self._needed < len(self._buffer)
         self._filled, self._needed = 0, SIZE.size
-        if len(self._buffer) > self._kept_bytes:
+        self._small_answers = self._small_answers + 1 if is_small else 0
+        if len(self._buffer) > (self._kept_bytes if self._small_answers < SMALL_ANSWERS else FIRST_BUFFER_BYTES):
+            self._small_answers = 0
             self._replace(FIRST_BUFFER_BYTES)
         self._answer = self._loop.create_future()
         self._transport.write(request)

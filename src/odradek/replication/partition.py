@@ -92,7 +92,7 @@ class Partition:
         self._logs = logs
         self._on_resigned = on_resigned
         self._on_isr_wanted = on_isr_wanted
-        """Called when a replica that is not in sync may have become so."""
+        """Called when a replica that is not in sync may have become so, or this one's disk refuses writes."""
         self._is_doubtful = is_doubtful
         """Whether another broker may lead by now without this one knowing (`cluster.lease_clock`)."""
         self._health: DirectoryHealth = logs.health_of(log)
@@ -122,6 +122,7 @@ class Partition:
         """Become leader in the image's epoch, which begins at the log's end. False when the disk does not allow it."""
         if self._health.is_failed:
             self.error = ErrorCode.kafka_storage_error
+            self._on_isr_wanted(self)
             return False
         self.leader_epoch = image.leader_epoch
         self._followers, self.is_following = None, False
@@ -178,6 +179,12 @@ class Partition:
     def directory_failed(self, message: str) -> None:
         """The log's directory is offline."""
         self.resign(ErrorCode.kafka_storage_error, message)
+        self._on_isr_wanted(self)
+
+    @property
+    def refusal(self) -> LogError | None:
+        """Why the disk takes no writes; None while it does."""
+        return self._health.refusal
 
     async def replay(self, from_offset: int, on_batch: BatchReader) -> int:
         """Every batch up to the high watermark, for a coordinator that loads; the offset after the last one."""
@@ -230,6 +237,7 @@ class Partition:
         """
         health = self._health
         if health.refusal is not None:
+            self._on_isr_wanted(self)
             health.check()
         if self._followers is not None and self.may_be_replaced(required_acks):
             return AppendResult(ErrorCode.not_leader_or_follower, -1, -1, -1, self.log.log_start_offset)

@@ -69,16 +69,18 @@ async def _warm_up(logs: LogManager, truncation: Truncation) -> None:
 
 def _truncate(logs: LogManager, truncation: Truncation) -> bool:
     partition, decision, log = truncation.partition, truncation.decision, truncation.log
-    before = log.log_end_offset
+    before, removed = log.log_end_offset, list[str]()
     try:
         if isinstance(decision, Cut):
-            log.truncate_to(decision.offset)
+            log.truncate_to(decision.offset, removed)
         else:
-            log.truncate_fully_and_start_at(decision.offset, logs.time_ms())
+            log.truncate_fully_and_start_at(decision.offset, logs.time_ms(), removed)
             logs.checkpointer.starts_changed = True
     except LogError as error:
         logs.write_failed(logs.health_of(log), error)
         return False
+    for path in removed:
+        logs.upkeep.remove_later(path, log.config.file_delete_delay_ms)
     partition.truncated()
     name = f"{partition.topic}-{partition.index}"
     if decision.committed_lost:

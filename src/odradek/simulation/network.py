@@ -74,11 +74,10 @@ class Network:
         if both_ways:
             self._blocked.setdefault((target, source), [])
 
-    def heal(self) -> None:
-        """End all partitions; what they held is delivered in order."""
-        held, self._blocked = self._blocked, {}
-        for packets in held.values():
-            for send in packets:
+    def heal(self, *links: tuple[str, str]) -> None:
+        """End the partitions from source to target of these links, or all; what they held is delivered in order."""
+        for link in links or list(self._blocked):
+            for send in self._blocked.pop(link, ()):
                 send()
 
     def reset_connections(self, first: str, second: str) -> int:

@@ -19,13 +19,15 @@ Script = Callable[[Running, Running, WireClient], Awaitable[None]]
 
 
 def with_two_brokers(path: Path, script: Script) -> None:
-    """Moves are not begun by themselves."""
+    """Moves are not begun by themselves, and nobody catches up but when a test says so."""
 
     async def scenario() -> None:
         server = MemoryServer()
         calm: dict[str, Any] = {"odradek_balancing_paused": "true", "broker_session_timeout_ms": 500}
         async with running(path / "1", store=MemoryStore(server), node_id=1, **calm) as one:
             async with running(path / "2", store=MemoryStore(server), node_id=2, broker_rack="r", **calm) as two:
+                for each in (one, two):
+                    await each.broker.fetchers.stop()
                 await script(one, two, await one.client())
 
     asyncio.run(scenario())

@@ -1,0 +1,91 @@
+"""What goes wrong with a simulated cluster: each fault is a coroutine that begins, lasts a drawn while, and ends."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from odradek.simulation import CrashKind
+from tests.simulation.cluster_world import CLIENT, DIRECTORY, host_of
+
+if TYPE_CHECKING:
+    from tests.simulation.cluster_lives import ClusterLives
+
+LONG_SECONDS = (0.2, 1.0, 4.0, 14.0)
+CRASH_STEPS_MAX, CRASH_WRITES_MAX = 80, 6
+ARMED_SECONDS = 3.0
+
+Fault = Callable[["ClusterLives"], Awaitable[None]]
+
+
+def duration(lives: "ClusterLives") -> float:
+    """In seconds."""
+    return lives.chance.choice(LONG_SECONDS) * (0.5 + lives.chance.random())
+
+
+async def crash(lives: "ClusterLives") -> None:
+    """A broker dies or loses its power: now, in the middle of an append, or at a step of its I/O."""
+    broker_id = lives.any_broker()
+    kinds: tuple[CrashKind, ...] = ("process", "power")
+    kind = lives.chance.choice(kinds)
+    disk, how = lives.machines[broker_id].disk, lives.chance.random()
+    if lives.machines[broker_id].process is None:
+        return
+    if how < 0.4:
+        lives.crash(broker_id, kind)
+    elif how < 0.7:
+        disk.crash_on("pwritev", f"{DIRECTORY}/*.log", kind, skip=lives.chance.randrange(CRASH_WRITES_MAX))
+    else:
+        disk.crash_at(disk.steps + lives.chance.randint(1, CRASH_STEPS_MAX), kind)
+    await asyncio.sleep(ARMED_SECONDS)
+
+
+async def crash_several(lives: "ClusterLives") -> None:
+    """Several brokers at once, as when a rack fails."""
+    for broker_id in lives.some_brokers():
+        if lives.machines[broker_id].process is not None:
+            lives.crash(broker_id, lives.chance.choice(("process", "power")))
+
+
+async def isolate(lives: "ClusterLives") -> None:
+    """Some brokers do not hear the others, are not heard, or both; clients may be on either side."""
+    inside = lives.some_brokers()
+    outside = [host_of(each) for each in lives.ids if each not in inside]
+    if lives.chance.random() < 0.5:
+        outside.append(CLIENT)
+    kind = lives.chance.choice(("both", "both", "in", "out"))
+    links = [(host_of(near), far) for near in inside for far in outside if kind != "in"]
+    links += [(far, host_of(near)) for near in inside for far in outside if kind != "out"]
+    for link in links:
+        lives.world.network.partition(*link, both_ways=False)
+    seconds = duration(lives)
+    if lives.chance.random() < 0.3:
+        lives.store_trouble(seconds)
+        for broker_id in inside:
+            lives.links[broker_id].cut()
+    await asyncio.sleep(seconds)
+    lives.world.network.heal(*links)
+    for broker_id in inside:
+        lives.links[broker_id].heal()
+
+
+async def lose_store(lives: "ClusterLives") -> None:
+    """Some brokers, maybe all, reach everybody but the metadata store."""
+    inside = lives.ids if lives.chance.random() < 0.2 else lives.some_brokers()
+    requests, answers = lives.chance.choice(((True, True), (True, False), (False, True)))
+    lives.store_trouble(seconds := duration(lives))
+    for broker_id in inside:
+        lives.links[broker_id].cut(requests=requests, answers=answers)
+    await asyncio.sleep(seconds)
+    for broker_id in inside:
+        lives.links[broker_id].heal()
+
+
+async def reset(lives: "ClusterLives") -> None:
+    """A firewall forgets the connections between two hosts."""
+    near, far = lives.any_broker(), lives.chance.choice((CLIENT, *(host_of(each) for each in lives.ids)))
+    if host_of(near) != far:
+        lives.world.network.reset_connections(host_of(near), far)
+
+
+FAULTS: tuple[tuple[int, Fault], ...] = ((5, crash), (1, crash_several), (4, isolate), (3, lose_store), (1, reset))
+"""With their weights."""
