@@ -4,13 +4,14 @@ import pytest
 
 from odradek.config import BrokerConfig, ConfigError
 from odradek.config.describe import describe_broker
-from odradek.config.metadata import EtcdAccess, etcd_access, parse_metadata
+from odradek.config.metadata import Access, EtcdAccess, SocketAccess, metadata_access, parse_metadata
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("sqlite", None),
+        ("unix:/var/lib/odradek/metadata.sock", SocketAccess("/var/lib/odradek/metadata.sock")),
         ("etcd://h1", EtcdAccess(("h1:2379",))),
         ("etcd://h1:2379,h2:4001,10.0.0.7", EtcdAccess(("h1:2379", "h2:4001", "10.0.0.7:2379"))),
         ("etcd://[::1]:2379,[fe80::1]/", EtcdAccess(("[::1]:2379", "[fe80::1]:2379"))),
@@ -18,14 +19,14 @@ from odradek.config.metadata import EtcdAccess, etcd_access, parse_metadata
         ("etcd://me:p%40ss:word@h1", EtcdAccess(("h1:2379",), user="me", password="p@ss:word")),
     ],
 )
-def test_places_of_the_metadata(text: str, expected: EtcdAccess | None) -> None:
+def test_places_of_the_metadata(text: str, expected: Access) -> None:
     assert parse_metadata(text) == expected
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "SQLite", "etcd:", "etcd://", "http://h1:2379", "etcd://h1:70000", "etcd://h1,,h2", "etcd://me@h1",
-     "etcd://h1:x", "etcd://h1/path", "etcd://h1,h1:2379"],
+     "etcd://h1:x", "unix:", "unix:metadata.sock", "etcd://h1/path", "etcd://h1,h1:2379"],
 )  # fmt: skip
 def test_what_is_no_place(text: str) -> None:
     with pytest.raises(ValueError):
@@ -37,7 +38,7 @@ def test_a_mistake_says_what_is_allowed_and_not_the_password() -> None:
         BrokerConfig.parse({"odradek.metadata": "etcd://me:secret@h1:x"})
     assert str(told.value) == (
         'odradek.metadata cannot be "etcd://...@h1:x": allowed is '
-        "one of sqlite, etcd://[USER:PASSWORD@]HOST[:PORT],... and etcds://... (TLS)"
+        "one of sqlite, etcd://[USER:PASSWORD@]HOST[:PORT],..., etcds://... (TLS) and unix:/PATH"
     )
 
 
@@ -55,7 +56,7 @@ def test_keys_complete_the_address() -> None:
             "odradek.metadata.etcd.password": "secret",
         }
     )
-    access = etcd_access(config.get)
+    access = metadata_access(config.get)
     assert access == EtcdAccess(("h1:2379",), True, "/ca", "/cert", "/key", "me", "secret")
     assert "secret" not in repr(access)
 

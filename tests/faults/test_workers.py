@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
@@ -134,6 +135,49 @@ def test_a_broker_that_is_told_to_stop_is_started_again(cluster: ClusterProcess)
     stopped_pid = cluster.pids[2]
     os.kill(stopped_pid, signal.SIGTERM)
     cluster.wait_until_restarted(2, stopped_pid)
+
+
+def odradek(cluster: ClusterProcess, *arguments: str) -> Any:
+    """What a command that must succeed writes as JSON."""
+    command = [sys.executable, "-m", "odradek", "-b", cluster.bootstrap, "--json", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=4 * TIMEOUT_S)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def test_a_broker_that_was_drained_and_stopped_stays_down_until_it_is_taken_back(cluster: ClusterProcess) -> None:
+    stopped_pid = cluster.pids[3]
+    odradek(cluster, "cluster", "drain", "3")
+    os.kill(stopped_pid, signal.SIGTERM)
+    wait_for("its end", lambda: "Broker 3 was drained: it stays down" in cluster.log)
+    assert [each["state"] for each in odradek(cluster, "cluster", "status")["brokers"]] == ["up", "up", "drained"]
+    odradek(cluster, "cluster", "undrain", "3")
+    cluster.wait_until_restarted(3, stopped_pid)
+
+
+def test_one_more_broker_joins_through_the_supervisors_socket_and_one_of_the_first_leaves_for_good(
+    cluster: ClusterProcess,
+) -> None:
+    create_topic(cluster.bootstrap, "t", 8)
+    for partition in range(8):
+        assert produce(cluster.bootstrap, "t", b"p%d" % partition, partition) is None
+    with cluster.joining(4) as joined:
+        wait_for("its share", lambda: 4 in leaders(cluster.bootstrap, "t").values())
+        (fourth,) = (each for each in odradek(cluster, "cluster", "status")["brokers"] if each["id"] == 4)
+        assert (fourth["rack"], fourth["pid"]) == (socket.gethostname(), joined.pid)
+        odradek(cluster, "cluster", "drain", "2")
+        os.kill(cluster.pids[2], signal.SIGTERM)
+        wait_for("its end", lambda: "Broker 2 was drained: it stays down" in cluster.log)
+        assert odradek(cluster, "cluster", "remove", "2") == {"removed": 2}
+        assert set(leaders(cluster.bootstrap, "t").values()) == {1, 3, 4}
+        for partition in range(8):
+            assert values(cluster.bootstrap, "t", partition) == [f"p{partition}"]
+    assert not is_listening(cluster.addresses[2])
+
+
+def test_without_its_supervisor_a_broker_cannot_join(tmp_path: Path) -> None:
+    line = start_refused(tmp_path, "--metadata", f"unix:{tmp_path}/none.sock", "--listen", "127.0.0.1:0")
+    assert f"the metadata store at {tmp_path}/none.sock cannot be reached" in line
 
 
 def test_the_brokers_end_with_their_supervisor_and_start_again_with_all_their_data(cluster: ClusterProcess) -> None:

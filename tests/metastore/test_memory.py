@@ -205,13 +205,14 @@ def test_a_link_that_is_cut_shows_by_silence_and_what_still_waits_passes_when_it
         link.cut()
         asked = asyncio.create_task(near.get(b"k"))
         written = asyncio.create_task(near.txn([], [Put(b"k2", b"mine")], timeout=5.0))
-        seen = asyncio.create_task(anext(watch))
+        seen = asyncio.ensure_future(anext(watch))
         await far.txn([], [Put(b"k", b"theirs")], timeout=1.0)
         await asyncio.sleep(0.01)
         assert not any(each.done() for each in (asked, written, seen))
         link.heal()
         found, _ = await asked
-        assert found is not None and found.value == b"theirs"
+        assert found is not None
+        assert found.value == b"theirs"
         assert (await written).succeeded
         batch = await seen
         assert isinstance(batch, RevisionBatch)
@@ -250,7 +251,7 @@ def test_where_only_answers_are_lost_a_transaction_is_applied_and_a_lease_is_not
         with pytest.raises(OutcomeUnknown):
             await store.txn([], [Put(b"k", b"v")], timeout=0.001)
         assert server.keyspace.get(b"k") is not None
-        renewed = asyncio.create_task(anext(store.keepalive(lease.id)))
+        renewed = asyncio.ensure_future(anext(store.keepalive(lease.id)))
         await asyncio.sleep(0.1)
         link.heal()
         with pytest.raises(LeaseLost):

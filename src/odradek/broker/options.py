@@ -24,7 +24,7 @@ class StartOptions:
     node_id: int | None = None
     cluster: str | None = None
     metadata: str | None = None
-    """`sqlite`, or where etcd is: `etcd://HOST:PORT,...`."""
+    """`sqlite`, where etcd is (`etcd://HOST:PORT,...`), or the socket of a supervisor (`unix:/PATH`)."""
     config_file: str | None = None
     """TOML with Kafka's configuration keys."""
     overrides: dict[str, str] = field(default_factory=dict)

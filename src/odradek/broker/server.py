@@ -21,7 +21,7 @@ from odradek.broker.worker_directories import refuse_workers
 from odradek.cluster.results import ClusterStartError
 from odradek.config import BrokerConfig, ConfigError
 from odradek.config.listener import address_of, split_address
-from odradek.config.metadata import etcd_access
+from odradek.config.metadata import RESTORED, SocketAccess, metadata_access
 from odradek.host import Host
 from odradek.log.directory import AlreadyRunningError
 from odradek.log.errors import LogError
@@ -40,7 +40,6 @@ METADATA_FILE = "metadata.sqlite"
 SWITCH_INTERVAL_S = 0.000_5
 """How long a thread that computes (a large request is read in one) may keep the loop from going on: Python's own 5 ms
 would be felt by every client."""
-RESTORED = "odradek.metadata.restored.revision"
 
 EXPECTED = (ConfigError, LogError, AlreadyRunningError, PropertiesError, StoreError, ClusterStartError)
 """What keeps a broker from starting and is said in one line."""
@@ -116,10 +115,12 @@ def make_broker(options: StartOptions, config: BrokerConfig, loop: asyncio.Abstr
 
 
 def make_store(host: Host, directory: str, config: BrokerConfig) -> MetadataStore:
-    """SQLite in the directory, or etcd, whose client is imported only where it is used."""
-    access = etcd_access(config.get)
+    """SQLite in the directory, a supervisor's socket, or etcd, whose client is imported only where it is used."""
+    access = metadata_access(config.get)
     if access is None:
         return sqlite_store(host, directory, config)
+    if isinstance(access, SocketAccess):
+        return SocketStore(access.path)
     try:
         from odradek.metastore.etcd.store import EtcdStore
     except ModuleNotFoundError as error:

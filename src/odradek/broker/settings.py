@@ -1,6 +1,7 @@
 """From start options to a `BrokerConfig`: defaults, then the TOML file, then `--set`, then the named options."""
 
 import os
+import socket
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,8 @@ def load_config(options: StartOptions) -> BrokerConfig:
         values["advertised.listeners"] = f"PLAINTEXT://{options.advertise}"
     if not {"log.dirs", "log.dir"} & values.keys():
         values["log.dirs"] = options.data_dir or default_data_directory()
+    if str(values.get("odradek.metadata")).startswith("unix:"):
+        values.setdefault("broker.rack", socket.gethostname())  # As its neighbours, the supervisor's own.
     return BrokerConfig.parse(values)
 
 

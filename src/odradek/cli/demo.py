@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from odradek.cli.errors import CommandError
+from odradek.cli.errors import CommandError, UsageError
 from odradek.cli.options import AsJson, Bootstrap
 from odradek.cli.output import write_json, write_line
 from odradek.cli.session import Defaults, Session
@@ -27,16 +27,25 @@ def demo(
     records: Annotated[
         int | None, typer.Option("--records", "-n", metavar="N", min=100, help="Only the first N flights.")
     ] = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Three brokers; one is killed, one added, one drained and removed.")
+    ] = False,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
 ) -> None:
     """Send 336,776 flights through six partitions to two groups and prove that each saw all, in order.
 
-    Starts a broker of its own on a free port with temporary data, unless --bootstrap names one.
+    Starts a broker of its own on a free port with temporary data, unless --bootstrap names one. With --cluster it
+    starts three, and the flights flow on while brokers die, come and go.
     """
     session = Session.of(ctx, bootstrap, as_json)
     flights = _flights(records)
     given = bootstrap or (ctx.find_object(Defaults) or Defaults(None, False)).bootstrap
+    if cluster:
+        if given:
+            raise UsageError("--cluster kills brokers: it starts its own and takes no --bootstrap")
+        _play_cluster(flights, session.json)
+        return
     with ExitStack() as stack:
         # Only an explicit option: an address in the environment is for everyday work, not for a demo's load.
         address = session.bootstrap if given else _own_broker(stack, quiet=session.json)
@@ -67,9 +76,32 @@ def _own_broker(stack: ExitStack, *, quiet: bool) -> str:
     return broker.bootstrap
 
 
+def _play_cluster(flights: Flights, as_json: bool) -> None:
+    from odradek.demo.cluster_display import cluster_display_for
+    from odradek.demo.cluster_stage import ClusterStage
+    from odradek.demo.patience import DemoFailedError
+    from odradek.demo.troupe import Troupe
+    from odradek.testing import BrokerFailedError
+
+    rows = {flight.identity: flight.row for flight in flights}
+    try:
+        with Troupe() as troupe:
+            if not as_json:
+                write_line(f"three brokers of its own are on {troupe.bootstrap}, data in {troupe.directory}")
+            stage = ClusterStage(troupe, flights, rows)
+            with cluster_display_for(as_json) as display:
+                findings = stage.play(display.show)
+    except BrokerFailedError as error:
+        raise CommandError(f"cannot start the brokers for the demo: {error}") from None
+    except DemoFailedError as error:
+        raise CommandError(f"the demo broke off: {error}") from None
+    _tell(findings, len(rows), as_json, story=[dataclasses.asdict(event) for event in stage.story])
+
+
 def _play(address: str, flights: Flights, *, is_shared: bool, as_json: bool) -> tuple[list[Findings], int]:
     from odradek.demo.display import display_for
-    from odradek.demo.stage import DemoFailedError, Stage
+    from odradek.demo.patience import DemoFailedError
+    from odradek.demo.stage import Stage
 
     rows = {flight.identity: flight.row for flight in flights}
     suffix = uuid.uuid4().hex[:8]
@@ -85,12 +117,13 @@ def _play(address: str, flights: Flights, *, is_shared: bool, as_json: bool) -> 
     return findings, len(rows)
 
 
-def _tell(findings: list[Findings], records: int, as_json: bool) -> None:
+def _tell(findings: list[Findings], records: int, as_json: bool, **more: Any) -> None:
     from odradek.demo.display import verdict
 
     is_proven = all(each.is_proven for each in findings)
     if as_json:
-        write_json({"records": records, "proven": is_proven, "groups": [dataclasses.asdict(each) for each in findings]})
+        groups = [dataclasses.asdict(each) for each in findings]
+        write_json({"records": records, "proven": is_proven, "groups": groups, **more})
     else:
         for each in findings:
             write_line(verdict(each, records))

@@ -45,7 +45,7 @@ def start(
     cluster: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the cluster.")] = None,
     metadata: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Where the metadata is: sqlite (default) or etcd://HOST:PORT,..."),
+        typer.Option(metavar="URL", help="Where the metadata is: sqlite (default), etcd://HOST:PORT,..., unix:/PATH."),
     ] = None,
     config: Annotated[str | None, typer.Option(metavar="FILE", help="Kafka's configuration keys in TOML.")] = None,
     settings: Annotated[

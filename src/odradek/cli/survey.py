@@ -22,6 +22,9 @@ PERCENTAGE, RESTORES = "leader.imbalance.per.broker.percentage", "auto.leader.re
 ASKED_AT_A_TIME = 16
 """Brokers that are asked together for what they hold."""
 
+LOOKS_MAX = 10
+"""Tries to see partitions and their moves at one moment."""
+
 Place = tuple[str, int]
 """Topic and partition."""
 
@@ -128,12 +131,12 @@ def survey(session: Session, *, sizes_of: Iterable[int] | None = ()) -> Survey:
     """Ask the cluster. `sizes_of`: brokers asked for the size of each replica too; None for all of them."""
     with any_broker(session) as connection:
         described = _describe(connection)
-        moving = _moving(connection)
+        partitions = _partitions(connection)
     described = _with_settings(described)
     wanted = None if sizes_of is None else frozenset(sizes_of)
     with ThreadPoolExecutor(ASKED_AT_A_TIME) as executor:
         brokers = tuple(executor.map(lambda each: _with_disks(each, wanted), described.brokers))
-    return replace(described, brokers=brokers, partitions=_partitions(session, moving))
+    return replace(described, brokers=brokers, partitions=partitions)
 
 
 def any_broker(session: Session) -> BrokerConnection:
@@ -224,22 +227,39 @@ def disks_of(directories: Iterable[Any]) -> Disks:
     return Disks(sum(total for total, _ in volumes), sum(free for _, free in volumes), sizes)
 
 
-def _partitions(session: Session, moving: Mapping[Place, Any]) -> tuple[SeenPartition, ...]:
-    topics = session.admin().list_topics(timeout=REQUEST_TIMEOUT_S).topics
+def _partitions(connection: BrokerConnection) -> tuple[SeenPartition, ...]:
+    """As one broker knows them at one moment: asked again while moves begin or end between its two answers."""
+    before = _moving(connection)
+    for _ in range(LOOKS_MAX):
+        topics, after = _topics(connection), _moving(connection)
+        if after == before:
+            break
+        before = after
     return tuple(
-        _seen(name, each, moving.get((name, each.id)))
-        for name, topic in sorted(topics.items())
-        for _, each in sorted(topic.partitions.items())
+        _seen(topic.name, each, after.get((topic.name, each.partition_index)))
+        for topic in sorted(topics, key=lambda topic: str(topic.name))
+        for each in sorted(topic.partitions, key=lambda each: int(each.partition_index))
     )
+
+
+def _topics(connection: BrokerConnection) -> Any:
+    api = schema("metadata", 9)
+    request = api.MetadataRequest(
+        topics=None,
+        allow_auto_topic_creation=False,
+        include_cluster_authorized_operations=False,
+        include_topic_authorized_operations=False,
+    )
+    return connection.ask(request).topics
 
 
 def _seen(topic: str, partition: Any, move: Any) -> SeenPartition:
     return SeenPartition(
         topic,
-        partition.id,
-        partition.leader,
-        tuple(partition.replicas),
-        tuple(partition.isrs),
+        partition.partition_index,
+        partition.leader_id,
+        tuple(partition.replica_nodes),
+        tuple(partition.isr_nodes),
         () if move is None else tuple(move.adding_replicas),
         () if move is None else tuple(move.removing_replicas),
     )

@@ -30,6 +30,8 @@ class Keys:
         self.controller = self._key("ctl/leader")
         self.controller_epoch = self._key("ctl/epoch")
         self.producer_id_block = self._key("pid_block")
+        self.all_partitions = self._key("part/")
+        """The prefix of all partitions."""
 
     def _key(self, rest: str) -> bytes:
         return self.prefix + rest.encode()

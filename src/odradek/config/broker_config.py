@@ -9,7 +9,7 @@ from odradek.config.broker_network import QUEUED_REQUEST_BYTES
 from odradek.config.errors import ConfigError
 from odradek.config.explain import check_known, check_value
 from odradek.config.listener import Listener, check_listeners, parse_listeners, parse_protocol_map
-from odradek.config.metadata import etcd_access
+from odradek.config.metadata import metadata_access
 from odradek.config.values import Value, text_of
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _listeners(values: Mapping[str, Any]) -> tuple[tuple[Listener, ...], tuple[L
 
 def _check_together(values: Mapping[str, Any]) -> None:
     """Rules between two keys. Raises ConfigError."""
-    etcd_access(values.__getitem__)
+    metadata_access(values.__getitem__)
     queued, request = values["queued.max.request.bytes"], values["socket.request.max.bytes"]
     if 0 < queued < request and queued != QUEUED_REQUEST_BYTES:
         raise ConfigError(

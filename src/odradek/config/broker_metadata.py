@@ -1,7 +1,7 @@
 """Options of the metadata store."""
 
 from odradek.config.checks import POSITIVE
-from odradek.config.metadata import SQLITE, MetadataAddress
+from odradek.config.metadata import RESTORED, SQLITE, MetadataAddress
 from odradek.config.option import Option
 from odradek.config.values import Type
 
@@ -12,10 +12,11 @@ METADATA = (
         default=SQLITE,
         check=MetadataAddress(),
         sensitive=True,
-        doc="Where the cluster's metadata is: in a file beside the data, for one machine, or on the members of etcd.",
+        doc="Where the cluster's metadata is: in a file beside the data, for one machine; on the members of etcd; or "
+        "at the socket of `odradek start --workers`, for one more broker of its machine.",
     ),
     Option(
-        name="odradek.metadata.restored.revision",
+        name=RESTORED,
         type=Type.LONG,
         default=None,
         check=POSITIVE,

@@ -11,11 +11,13 @@ from odradek.config.values import Value
 SQLITE = "sqlite"
 ETCD_PORT = 2379
 PORT_MAX = 65535
-FORMS = "sqlite, etcd://[USER:PASSWORD@]HOST[:PORT],... and etcds://... (TLS)"
+FORMS = "sqlite, etcd://[USER:PASSWORD@]HOST[:PORT],..., etcds://... (TLS) and unix:/PATH"
+SOCKET = re.compile(r"unix:(?P<path>/.+)")
 URL = re.compile(r"(?P<scheme>etcds?)://((?P<user>[^:@/\s]+):(?P<password>[^@\s]*)@)?(?P<members>[^@/\s]+)/?")
 MEMBER = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9_.-]+)(:(?P<port>[0-9]+))?")
 SECRET = re.compile(r"(?<=://)[^@\s]*@")
 
+RESTORED = "odradek.metadata.restored.revision"
 ETCD_KEYS = {
     name: f"odradek.metadata.etcd.{name.replace('_', '.')}"
     for name in ("ca_file", "cert_file", "key_file", "user", "password")
@@ -37,10 +39,23 @@ class EtcdAccess:
     password: str | None = field(default=None, repr=False)
 
 
-def parse_metadata(text: str) -> EtcdAccess | None:
-    """None for SQLite. Raises ValueError, which says nothing of a password."""
+@dataclass(frozen=True, slots=True)
+class SocketAccess:
+    """The Unix socket at which a supervisor of this machine serves the metadata of its brokers."""
+
+    path: str
+
+
+Access = EtcdAccess | SocketAccess | None
+"""None for SQLite."""
+
+
+def parse_metadata(text: str) -> Access:
+    """Raises ValueError, which says nothing of a password."""
     if text == SQLITE:
         return None
+    if (socket := SOCKET.fullmatch(text)) is not None:
+        return SocketAccess(socket["path"])
     found = URL.fullmatch(text)
     if found is None:
         raise ValueError(f"must be one of {FORMS}", without_secret(text))
@@ -77,14 +92,16 @@ class MetadataAddress:
         parse_metadata(str(value))
 
 
-def etcd_access(get: Callable[[str], Any]) -> EtcdAccess | None:
-    """From the values of all keys; None for SQLite. Raises ConfigError for keys that do not go together."""
+def metadata_access(get: Callable[[str], Any]) -> Access:
+    """From the values of all keys. Raises ConfigError for keys that do not go together."""
     access = parse_metadata(get("odradek.metadata"))
     given = {name: value for name, key in ETCD_KEYS.items() if (value := get(key)) is not None}
-    if access is None:
+    if access is not None and get(RESTORED) is not None:
+        raise ConfigError(f"{RESTORED} is for metadata in SQLite, odradek.metadata is another place")
+    if not isinstance(access, EtcdAccess):
         for name in given:
-            raise ConfigError(f"{ETCD_KEYS[name]} is for metadata on etcd: odradek.metadata is {SQLITE}")
-        return None
+            raise ConfigError(f"{ETCD_KEYS[name]} is for metadata on etcd: odradek.metadata is another place")
+        return access
     for name, value in given.items():
         if getattr(access, name) not in (None, value):
             raise ConfigError(f"{ETCD_KEYS[name]} is another {name} than that in odradek.metadata")
@@ -101,5 +118,3 @@ def _check_together(access: EtcdAccess, get: Callable[[str], Any]) -> None:
     for one, other in (("cert_file", "key_file"), ("user", "password")):
         if (getattr(access, one) is None) != (getattr(access, other) is None):
             raise ConfigError(f"{ETCD_KEYS[one]} and {ETCD_KEYS[other]} are needed together")
-    if get("odradek.metadata.restored.revision") is not None:
-        raise ConfigError("odradek.metadata.restored.revision is for metadata in SQLite, not on etcd")

@@ -14,6 +14,18 @@ from odradek.demo.worker import Worker
 
 _COMMIT_INTERVAL_S = 0.5
 _CHUNK_RECORDS = 5_000
+_TRIED_AGAIN = (
+    KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
+    KafkaError._WAIT_COORD,
+)
+"""What a commit is answered while a rebalance runs, or while the coordinator dies and another broker takes over."""
 
 
 class _FlightValue(msgspec.Struct):
@@ -92,8 +104,8 @@ class FlightConsumer(Worker):
         try:
             consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            # A rebalance that runs right now refuses the commit; the next one carries these offsets too.
-            if error.args[0].code() not in (KafkaError.REBALANCE_IN_PROGRESS, KafkaError.ILLEGAL_GENERATION):
+            # The next commit carries these offsets too.
+            if error.args[0].code() not in _TRIED_AGAIN:
                 raise
 
 

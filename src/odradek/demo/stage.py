@@ -11,6 +11,7 @@ from typing import Any
 import confluent_kafka.admin
 
 from odradek.demo.flights import Flights
+from odradek.demo.patience import DemoFailedError, StalledError, until
 from odradek.demo.producing import FlightProducer, Scene
 from odradek.demo.proof import Findings, Witness
 from odradek.demo.reading import Group
@@ -22,11 +23,6 @@ STEADY_GROUP = "dispatch"
 ELASTIC_GROUP = "maintenance"
 _ELASTIC_SIZES = (3, 1)
 _STALL_S = 60.0
-_TICK_S = 0.1
-
-
-class DemoFailedError(Exception):
-    """The play broke off; the message says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,27 +109,19 @@ class Stage:
         yield from self._until(lambda: all(group.witness.is_complete for group in self._groups))
 
     def _until(self, condition: Callable[..., bool]) -> Iterator[None]:
-        progress, moved_s = self._picture(), time.monotonic()
-        while not condition():
-            self._require_health()
-            yield
-            now = self._picture()
-            if (now.stored, now.groups) != (progress.stored, progress.groups):
-                progress, moved_s = now, time.monotonic()
-            elif time.monotonic() - moved_s > _STALL_S:
-                raise DemoFailedError(f"nothing moved for {_STALL_S:.0f} s: {self._where()}")
-            time.sleep(_TICK_S)
-        self._require_health()
+        try:
+            yield from until(condition, self._progress, lambda: self._workers, _STALL_S)
+        except StalledError as error:
+            raise DemoFailedError(f"{error}: {self._where()}") from None
+
+    def _progress(self) -> object:
+        picture = self._picture()
+        return picture.stored, picture.groups
 
     def _where(self) -> str:
         picture = self._picture()
         seen = ", ".join(f"{name} saw {seen:,}" for name, (_, seen) in picture.groups.items())
         return f"{picture.stored_total:,} of {self._total:,} records stored; {seen}"
-
-    def _require_health(self) -> None:
-        for worker in self._workers:
-            if worker.failure is not None:
-                raise DemoFailedError(f"{worker.name}: {worker.failure}") from worker.failure
 
     def _picture(self) -> Picture:
         return Picture(

@@ -144,7 +144,7 @@ class Fetcher:
             link.close()
 
     def _begin_anew(self) -> None:
-        """Tell everything again. After a new registration too: a leader takes back nobody that fetched in an older one."""
+        """Tell everything again; after a new registration too, as leaders take back nobody of an older one."""
         self._told_epoch = self._owner.broker_epoch()
         self._asking.begin_anew()
         self._answers.begin_anew()

@@ -10,6 +10,7 @@ from odradek.metastore.shared.server import StoreServer
 from odradek.metastore.store import MetadataStore, NotApplied, OutcomeUnknown, StoreError
 from odradek.supervisor.keeper import Keeper
 from odradek.supervisor.plan import WorkerPlan
+from odradek.supervisor.retiring import is_retired
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ class Supervisor:
 
     def __init__(self, store: MetadataStore, socket_path: str, plans: Sequence[WorkerPlan], keys: Keys) -> None:
         self._store, self._socket_path, self._keys = store, socket_path, keys
-        self._keepers = [Keeper(plan, self._end_lease) for plan in plans]
+        self._keepers = [Keeper(plan, self._end_lease, self._is_retired) for plan in plans]
         self._server: StoreServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
@@ -58,6 +59,14 @@ class Supervisor:
             return True
         _, running = await asyncio.wait(self._tasks, timeout=timeout_s)
         return not running
+
+    async def _is_retired(self, node_id: int) -> bool:
+        """As far as the store can be asked; a broker is rather started once too often."""
+        try:
+            return await is_retired(self._store, self._keys, node_id)
+        except StoreError as error:
+            log.warning("Whether broker %d is still wanted cannot be told: %s", node_id, error)
+            return False
 
     async def _end_lease(self, node_id: int) -> None:
         """The process is gone, so nobody waits for its lease: the controller fences the broker now."""

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+from odradek.metastore.shared.address import SOCKET_NAME
 from odradek.testing.errors import BrokerFailedError
 from odradek.testing.process import BrokerProcess
 
@@ -26,7 +27,8 @@ class ClusterProcess(BrokerProcess):
     """Brokers 1 to `workers` on consecutive free ports of 127.0.0.1, as processes under one supervisor.
 
     `pid`, `stop`, `restart`, `close` are the supervisor's and so everybody's; `kill` and `pids` know the brokers. A
-    broker that dies is started again by the supervisor, at the same address with the same data.
+    broker that dies is started again by the supervisor, at the same address with the same data. `joining` makes more
+    brokers, which are to be stopped before the cluster is.
 
     Args:
         workers: How many brokers.
@@ -91,6 +93,16 @@ class ClusterProcess(BrokerProcess):
         if self.info:
             for node_id in self.addresses:
                 self._wait_for(f"the end of broker {node_id}", partial(self._is_unlocked, node_id))
+
+    def joining(self, broker_id: int, *, settings: Mapping[str, str | int | bool] | None = None) -> BrokerProcess:
+        """One more broker of this cluster, to be started: a process of its own that no supervisor starts again."""
+        socket_path = self.data_dir.absolute() / SOCKET_NAME
+        return BrokerProcess(
+            settings={**self._settings, **(settings or {})},
+            arguments=["--node-id", str(broker_id), "--metadata", f"unix:{socket_path}"],
+            environment=self._environment,
+            timeout_s=self._timeout_s,
+        )
 
     def wait_until_restarted(self, broker_id: int, killed_pid: int) -> None:
         """Returns once the broker, whose process was the killed one, accepts clients again."""
