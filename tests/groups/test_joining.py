@@ -3,6 +3,7 @@
 from kio.schema.errors import ErrorCode
 
 from odradek.groups.group import GroupSettings
+from odradek.groups.joining import METADATA_BYTES_MAX
 from odradek.groups.membership import bury
 from odradek.groups.state import GroupState
 from tests.groups.script import INITIAL_DELAY_MS, REBALANCE_MS, SESSION_MS, Script, subscription
@@ -265,3 +266,12 @@ def test_a_new_member_that_never_gets_its_answer_is_out_after_five_minutes() -> 
         script.pass_time(SESSION_MS - 1)
         script.heartbeat(leader)
     assert new.error is ErrorCode.unknown_member_id
+
+
+def test_metadata_that_fits_into_no_record_is_refused_and_not_kept() -> None:
+    script = Script()
+    half = bytes(METADATA_BYTES_MAX // 2)
+    assert script.join(protocols=(("range", half), ("roundrobin", half))).is_waiting
+    refused = script.join(protocols=(("range", half), ("roundrobin", half + b"x")))
+    assert refused.error is ErrorCode.invalid_request
+    assert len(script.group.members) == 1

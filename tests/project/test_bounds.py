@@ -31,6 +31,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "compatibility.md"
         (validation.RECORD_ERRORS_MAX, "Records that one refusal"),
         (topic_plans.MAX_PARTITIONS_PER_REQUEST, "Partitions one request creates"),
         (joining.PENDING_JOINS_MAX, "Member ids"),
+        (joining.METADATA_BYTES_MAX, "Protocol metadata of one group member"),
         (shard.WRITE_CHANGES_MAX, "Offsets of one group request"),
         (http.CONNECTIONS_MAX, "Connections of the HTTP endpoint"),
         (http_request.REQUEST_BYTES_MAX, "Size of an HTTP request"),

@@ -20,12 +20,15 @@ from odradek.groups.vocabulary import (
 PENDING_JOINS_MAX = 10_000
 """Member ids a group may have handed out that nobody has joined with yet."""
 
+METADATA_BYTES_MAX = 1 << 20
+"""Of one member, for all its protocols together: what is larger fits into no record of the group."""
+
 
 def join(group: ClassicGroup, request: JoinRequest, waiter: Waiter, now: Instant) -> Effects:
     """One JoinGroup request. It is answered in the effects, or later, when the join phase ends.
 
-    Errors: COORDINATOR_NOT_AVAILABLE, GROUP_MAX_SIZE_REACHED, INCONSISTENT_GROUP_PROTOCOL, MEMBER_ID_REQUIRED,
-    UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID.
+    Errors: COORDINATOR_NOT_AVAILABLE, INVALID_REQUEST, GROUP_MAX_SIZE_REACHED, INCONSISTENT_GROUP_PROTOCOL,
+    MEMBER_ID_REQUIRED, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID.
     """
     effects = Effects()
     error = _refusal(group, request)
@@ -46,6 +49,8 @@ def join(group: ClassicGroup, request: JoinRequest, waiter: Waiter, now: Instant
 def _refusal(group: ClassicGroup, request: JoinRequest) -> ErrorCode:
     if group.state is GroupState.DEAD:
         return ErrorCode.coordinator_not_available
+    if sum(len(metadata) for _, metadata in request.protocols) > METADATA_BYTES_MAX:
+        return ErrorCode.invalid_request
     if not _has_room(group, request.member_id):
         return ErrorCode.group_max_size_reached
     if not group.supports(request.protocol_type, [name for name, _ in request.protocols]):

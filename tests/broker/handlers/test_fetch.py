@@ -474,3 +474,28 @@ def test_a_long_poll_of_quiet_partitions_ends_when_one_has_another_leader_or_is_
 
 
 GONE = {ErrorCode.not_leader_or_follower, ErrorCode.unknown_topic_or_partition}
+
+
+def overwrite_with_zeros(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize("partition_max_bytes", [1, 1 << 20], ids=["one batch", "all"])
+def test_where_a_batch_was_and_now_are_zeros_the_client_is_told_and_others_are_read(
+    tmp_path: Path, partition_max_bytes: int
+) -> None:
+    """A client that gets such bytes as records may take them for anything; librdkafka ends its process."""
+
+    async def script() -> None:
+        async with running(tmp_path) as here:
+            for topic in ("damaged", "whole"):
+                await here.topic(topic)
+                await fill(here, topic, 0, [b"a", b"b"])
+            overwrite_with_zeros(Path(here.partition("damaged", 0).log.active.log_path))
+            client = await here.client()
+            for topic, error in (("damaged", ErrorCode.corrupt_message), ("whole", ErrorCode.none)):
+                asked = fetch(11, topic, {0: 0}, partition_max_bytes=partition_max_bytes)
+                found = partitions_of(await client.request(asked))[0]
+                assert (found.error_code, bool(found.records)) == (error, error is ErrorCode.none)
+
+    asyncio.run(script())

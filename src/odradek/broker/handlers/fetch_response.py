@@ -10,8 +10,10 @@ from odradek.broker.delayed import PooledResponse
 from odradek.broker.handlers.current_leader import current_leader
 from odradek.broker.handlers.fetch_plan import FetchPlan, PlannedRead
 from odradek.host import NOWAIT, WOULD_WAIT, FileSystem
+from odradek.log.errors import DamagedLogError
 from odradek.wire.fetch import FIRST_WITH_ENDPOINTS, Layout, assemble
 from odradek.wire.produce import NodeEndpoint, TopicKey
+from odradek.wire.records import MAGIC, MAGIC_OFFSET
 
 if TYPE_CHECKING:
     from odradek.broker.handlers.fetch import Fetch
@@ -106,7 +108,7 @@ class FetchResponse:
             except OSError as error:
                 if error.errno in WOULD_WAIT:
                     return False
-                self._fail(planned, error)
+                self._refuse(planned, ErrorCode.kafka_storage_error, error)
                 continue
             copied += count
             if count < missing:
@@ -126,7 +128,7 @@ class FetchResponse:
                 None, read_cold, self._fetch.broker.host.files, read.fd, read.position + filled, length
             )
         except OSError as error:
-            self._fail(planned, error)
+            self._refuse(planned, ErrorCode.kafka_storage_error, error)
             return self.fill_hot()
         self._view[position + filled : position + filled + length] = found
         self._filled += length
@@ -146,8 +148,15 @@ class FetchResponse:
         read, partition = planned.read, planned.partition
         assert read is not None
         assert partition is not None
+        if read.length > MAGIC_OFFSET and self._view[position + MAGIC_OFFSET] != MAGIC:
+            self._refuse(planned, ErrorCode.corrupt_message, "no record batch is where one was written")
+            return
         if read.length >= planned.limit:
-            whole = partition.log.note_read(read, self._view[position : position + read.length])
+            try:
+                whole = partition.log.note_read(read, self._view[position : position + read.length])
+            except DamagedLogError as error:
+                self._refuse(planned, ErrorCode.corrupt_message, error)
+                return
             if whole < read.length and len(self._plan.reads) == 1:
                 self._cut(planned, position, whole)
 
@@ -161,14 +170,14 @@ class FetchResponse:
             self._view[new_position : new_position + whole] = self._view[position : position + whole]
         self._places.clear()
 
-    def _fail(self, planned: PlannedRead, error: OSError) -> None:
-        """A partition's records cannot be read: answer so, and begin anew with the others."""
+    def _refuse(self, planned: PlannedRead, error: ErrorCode, why: object) -> None:
+        """A partition's records cannot be given: answer so, and begin anew with the others."""
         topic, index = planned.key
-        logger.error("reading %s-%d failed: %s", topic, index, error)
+        logger.error("reading %s-%d failed: %s", topic, index, why)
         if planned.read is not None:
             planned.read.release()
             planned.read = None
-        planned.fail(ErrorCode.kafka_storage_error)
+        planned.fail(error)
         self._lay_out()
 
     # -- the end --------------------------------------------------------------------------------------------------
