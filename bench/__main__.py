@@ -28,6 +28,7 @@ from bench.run import measure_all
 from bench.svg import bars
 
 FULL_DATA_GB = 6.8
+PAGE = "benchmarks.md"
 ROOM_GB = 15.0
 """Beside the restarted data: what rows leave behind until brokers have deleted it."""
 
@@ -45,10 +46,8 @@ def main() -> int:
         replicated = clusters(scratch, has_kafka=options.has_kafka)
         measure_all(rows, single, replicated, options, results, interrupts)
     print(table(results))
-    if arguments.output is not None and arguments.rows is not None:
-        print(f"{arguments.output} holds whole runs: with --rows nothing is written there", file=sys.stderr)
-    elif arguments.output is not None:
-        _write(results, Path(arguments.output))
+    if arguments.output is not None:
+        _write_unless_partial(results, Path(arguments.output), is_partial=arguments.rows is not None)
     return 1 if results.failures else 0
 
 
@@ -144,9 +143,17 @@ def _directory(text: str) -> Path:
     return path
 
 
+def _write_unless_partial(results: Results, directory: Path, *, is_partial: bool) -> None:
+    """Some rows never take the place of all."""
+    if is_partial and (directory / PAGE).exists():
+        print(f"{directory / PAGE} stays as it is: with --rows it would lose the others", file=sys.stderr)
+    else:
+        _write(results, directory)
+
+
 def _write(results: Results, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "benchmarks.md").write_text(page(results))
+    (directory / PAGE).write_text(page(results))
     (directory / "benchmarks.json").write_text(json.dumps(results.as_json(), indent=1) + "\n")
     for name, (title, keys) in PLOTS.items():
         lines = plotted(results, keys)

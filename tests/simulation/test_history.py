@@ -92,6 +92,10 @@ BROKEN: dict[str, tuple[Kind, list[Event]]] = {
         Kind.INCONSISTENT_OFFSET,
         [*sent("a", "b"), polled((0, "a")), PROCESS, final("b")],
     ),
+    "a record that was read is gone though nobody was told of it": (
+        Kind.TAKEN_BACK,
+        [*sent("a"), polled((0, "a")), final()],
+    ),
     "a record nobody sent": (Kind.NEVER_SENT, [*stored("a"), polled((0, "a"), (1, "rubbish"))]),
     "a refused record is read": (Kind.REFUSED_READ, [*sent("a"), Refused(P, "a"), polled((0, "a"))]),
     "a commit goes back": (Kind.COMMIT_LOST, [*committed(3, 7), CommittedRead("g", P, 3)]),
