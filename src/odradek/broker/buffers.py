@@ -4,6 +4,8 @@ Whoever takes a buffer gives it back when nobody else holds it: a receive buffer
 response's when the transport has sent all it was given (uvloop sends from the buffer itself, later).
 """
 
+from bisect import bisect_left
+
 RECEIVE_SIZE = (1 << 20) + (64 << 10)
 """Of the buffer a read goes into: a batch of message.max.bytes fits with its request around it."""
 
@@ -26,7 +28,7 @@ class BufferPool:
 
     def take(self, size: int) -> bytearray:
         """A buffer of at least `size` bytes with any content."""
-        rounded = next((each for each in SIZES if each >= size), size)
+        rounded = SIZES[bisect_left(SIZES, size)] if size <= SIZES[-1] else size
         self.lent_bytes += rounded
         free = self._free.get(rounded)
         if free:

@@ -38,7 +38,7 @@ def locate(log: "Log", offset: int, max_bytes: int, upper_offset: int | None, mi
     handle = segment.open_log()
     length = max(end - start, 0)
     if length > max_bytes:
-        length = _limited(log, handle.fd, start, length, max_bytes, minimum_one_batch)
+        length = _limited(log, segment, handle.fd, start, length, max_bytes, minimum_one_batch)
     elif end_is_upper:
         log.remember(upper, end)
     return ReadRange(handle, log.generation, segment.base_offset, offset, start, length)
@@ -145,11 +145,28 @@ def _end_of(log: "Log", segment: "Segment", upper: int) -> tuple[int, bool]:
     return position_of(log, segment, upper), True
 
 
-def _limited(log: "Log", fd: int, start: int, length: int, max_bytes: int, minimum_one_batch: bool) -> int:
-    first = reading.first_batch_size(log.storage.files, fd, start)
-    if first <= max_bytes:
+def _limited(
+    log: "Log", segment: "Segment", fd: int, start: int, length: int, max_bytes: int, minimum_one_batch: bool
+) -> int:
+    """How much of a range that is longer than the limit.
+
+    Of large batches those that fit, as what is read of another one would be thrown away. Smaller ones would cost more
+    to look at than to read: there it is for `note_read` to say where the last whole one ends.
+    """
+    files = log.storage.files
+    size, last_offset = reading.batch_at(files, fd, start)
+    if size > max_bytes:
+        return min(size, length) if minimum_one_batch else 0
+    if 2 * size <= max_bytes or last_offset >= log.log_end_offset or log.segment_of(last_offset) is not segment:
         return max_bytes
-    return min(first, length) if minimum_one_batch else 0
+    try:
+        following, _ = reading.batch_at(files, fd, start + size)
+    except ColdError:
+        return max_bytes
+    if size + following <= max_bytes:
+        return max_bytes
+    log.remember(last_offset + 1, start + size)
+    return size
 
 
 def note_read(log: "Log", read: ReadRange, view: memoryview) -> int:

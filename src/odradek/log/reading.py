@@ -3,16 +3,21 @@
 Readers that follow each other do not search: where a read ended is remembered, and the next one begins there.
 """
 
+from struct import Struct
 from typing import NamedTuple
 
-from odradek.host.files import FileSystem
+from odradek.host.files import NOWAIT, WOULD_WAIT, FileSystem
 from odradek.log import offset_index
 from odradek.log.batch_walk import BatchWalk, Located, MalformedBatchError
 from odradek.log.descriptors import Handle
 from odradek.log.errors import ColdError, CorruptIndexError, DamagedLogError
 from odradek.log.segment import Segment
 from odradek.log.storage import read_at
+from odradek.wire.primitives import INT32
 from odradek.wire.records import HEADER_SIZE, LOG_OVERHEAD
+
+_PLACE = Struct(">qi11xi")
+"""Of a batch's header: base offset, length, last offset delta."""
 
 HOT_WALK_MAX = 2000
 """Batches the event loop looks at in one search; more go to the executor."""
@@ -171,10 +176,19 @@ def check_entry(entry: offset_index.OffsetPosition, base_offset: int, located: L
         raise CorruptIndexError(f"index entry {entry} names another batch than the one at its position")
 
 
-def first_batch_size(files: FileSystem, fd: int, position: int) -> int:
-    """Bytes of the batch at a position. Raises ColdError."""
-    content = read_at(files, fd, position, LOG_OVERHEAD, wait=False)
-    return int.from_bytes(content[8:], "big", signed=True) + LOG_OVERHEAD
+def batch_at(files: FileSystem, fd: int, position: int) -> tuple[int, int]:
+    """Bytes and last offset of the batch at a position, by what is written there. Raises ColdError, OSError."""
+    content = bytearray(_PLACE.size)
+    try:
+        count = files.preadv(fd, (content,), position, NOWAIT)
+    except OSError as error:
+        if error.errno in WOULD_WAIT:
+            raise ColdError from None
+        raise
+    if count < _PLACE.size:
+        raise ColdError
+    base_offset, length, last_offset_delta = _PLACE.unpack(content)
+    return length + LOG_OVERHEAD, base_offset + last_offset_delta
 
 
 def damage(read: ReadRange, reason: str) -> DamagedLogError:
@@ -184,17 +198,19 @@ def damage(read: ReadRange, reason: str) -> DamagedLogError:
 
 def whole_batches(view: memoryview) -> tuple[int, int] | None:
     """Bytes of the whole batches in what was read, and the offset after them; None when there are too many to count."""
-    position, next_offset, end = 0, -1, len(view)
+    position = last = 0
+    end, unpack_length = len(view), INT32.unpack_from
     for _ in range(NOTED_BATCHES_MAX):
-        if end - position < HEADER_SIZE:
-            return position, next_offset
-        after = position + int.from_bytes(view[position + 8 : position + 12], "big") + LOG_OVERHEAD
-        if after > end:
-            return position, next_offset
-        base_offset = int.from_bytes(view[position : position + 8], "big")
-        next_offset = base_offset + int.from_bytes(view[position + 23 : position + 27], "big") + 1
-        position = after
-    return None
+        after = position + LOG_OVERHEAD + unpack_length(view, position + 8)[0] if position + HEADER_SIZE <= end else 0
+        if not position < after <= end:
+            break
+        last, position = position, after
+    else:
+        return None
+    if position == 0:
+        return 0, -1
+    base_offset, _, last_offset_delta = _PLACE.unpack_from(view, last)
+    return position, base_offset + last_offset_delta + 1
 
 
 def end_offset_of(segment: Segment) -> int:

@@ -53,6 +53,12 @@ _PARTITION_V12 = Struct(">iiqiqi")
 
 _RESULT_V4 = Struct(">ihqq")
 _RESULT_V5 = Struct(">ihqqq")
+_RESULT_V11 = Struct(">ihqqqiii")
+"""The number of aborted transactions (none, or null), the preferred read replica and the size of the records too."""
+_HEAD_V4 = Struct(">iii")
+_HEAD_V7 = Struct(">iihii")
+_HEAD_V12 = Struct(">ibihi")
+"""Correlation id, throttle time, from version 7 on error code and session id; number of topics."""
 _TAGGED_EPOCH_END = Struct(">bbiqb")
 _TAGGED_LEADER = Struct(">bbiib")
 
@@ -161,11 +167,14 @@ def _read_partitions(view: memoryview, position: int, end: int, version: int) ->
     layout = _partition_layout(version)
     count, position = read_array(view, position, end, flexible, layout.size)
     partitions = []
+    size, unpack = layout.size, layout.unpack_from
     for _ in range(count):
-        after = checked_end(position, layout.size, end)
-        fields = layout.unpack_from(view, position)
-        position = skip_tagged_fields(view, after, end) if flexible else after
-        partitions.append(_partition_of(version, fields))
+        if end - position < size:
+            checked_end(position, size, end)
+        partitions.append(_partition_of(version, unpack(view, position)))
+        position += size
+        if flexible:
+            position = skip_tagged_fields(view, position, end)
     if flexible:
         position = skip_tagged_fields(view, position, end)
     return partitions, position
@@ -184,7 +193,7 @@ def _partition_of(version: int, fields: tuple[int, ...]) -> FetchPartition:
         return FetchPartition._make(fields)
     if version >= 9:
         index, epoch, offset, start, max_bytes = fields
-        return FetchPartition(index, epoch, offset, NO_EPOCH, start, max_bytes)
+        return FetchPartition._make((index, epoch, offset, NO_EPOCH, start, max_bytes))
     if version >= 5:
         index, offset, start, max_bytes = fields
         return FetchPartition(index, NO_EPOCH, offset, NO_EPOCH, start, max_bytes)
@@ -240,10 +249,12 @@ class Layout:
         self._version = version
         self._flexible = flexible = version >= FIRST_FLEXIBLE
         self._open = False
-        head = INT32.pack(correlation_id) + (b"\x00" if flexible else b"") + INT32.pack(0)
-        if version >= FIRST_WITH_SESSIONS:
-            head += Struct(">hi").pack(error_code, session_id)
-        head += write_array_size(topic_count, flexible)
+        if flexible:
+            head = _HEAD_V12.pack(correlation_id, 0, 0, error_code, session_id) + write_array_size(topic_count, True)
+        elif version >= FIRST_WITH_SESSIONS:
+            head = _HEAD_V7.pack(correlation_id, 0, error_code, session_id, topic_count)
+        else:
+            head = _HEAD_V4.pack(correlation_id, 0, topic_count)
         self._parts: list[bytes | int] = [head]
         self.size = len(head)
         """Bytes so far, without the frame's size field."""
@@ -259,11 +270,19 @@ class Layout:
     def add_partition(self, result: PartitionResult, records_size: int) -> int:
         """Write a partition's fields and leave room for its records; their position in the frame."""
         version, flexible = self._version, self._flexible
-        head = _RESULT_V5.pack(*result[:5]) if version >= 5 else _RESULT_V4.pack(*result[:4])
-        head += write_aborted(result.aborted, flexible)
-        if version >= 11:
-            head += INT32.pack(result.preferred_read_replica)
-        self._add(head + (write_unsigned_varint(records_size + 1) if flexible else INT32.pack(records_size)))
+        index, error_code, high_watermark, last_stable_offset, log_start_offset, aborted, _, _, replica = result
+        if not flexible and version >= 11 and not aborted:
+            count = -1 if aborted is None else 0
+            head = _RESULT_V11.pack(
+                index, error_code, high_watermark, last_stable_offset, log_start_offset, count, replica, records_size
+            )  # fmt: skip
+        else:
+            head = _RESULT_V5.pack(*result[:5]) if version >= 5 else _RESULT_V4.pack(*result[:4])
+            head += write_aborted(aborted, flexible)
+            if version >= 11:
+                head += INT32.pack(replica)
+            head += write_unsigned_varint(records_size + 1) if flexible else INT32.pack(records_size)
+        self._add(head)
         position = self.size + INT32.size
         if records_size:
             self._parts.append(records_size)

@@ -52,7 +52,7 @@ def read_request_header(buffer: Buffer, position: int, end: int) -> RequestHeade
         except UnicodeDecodeError as error:
             raise MalformedRequestError("the client id is not UTF-8") from error
     api = BY_KEY.get(api_key)
-    if api is not None and api.has(version) and api.is_flexible(version):
+    if api is not None and version >= api.flexible_from and api.has(version):
         body = skip_tagged_fields(buffer, body, end)
     return RequestHeader(api_key, version, correlation_id, client_id, body)
 

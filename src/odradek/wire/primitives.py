@@ -14,6 +14,8 @@ from odradek.wire.errors import MalformedRequestError
 INT16 = Struct(">h")
 INT32 = Struct(">i")
 INT64 = Struct(">q")
+_unpack_int16 = INT16.unpack_from
+_unpack_int32 = INT32.unpack_from
 
 UUID_SIZE = 16
 TAGGED_FIELDS_MAX = 32
@@ -28,6 +30,8 @@ _UINT32_MAX = 0xFFFF_FFFF
 
 def read_unsigned_varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
     """Up to five bytes, seven bits each, least significant first."""
+    if position < end and (byte := buffer[position]) < 0x80:
+        return byte, position + 1
     value = shift = 0
     while position < end:
         byte = buffer[position]
@@ -55,6 +59,8 @@ def write_unsigned_varint(value: int) -> bytes:
 
 def skip_tagged_fields(buffer: Buffer, position: int, end: int) -> int:
     """Position after a section of tagged fields, none of which is looked at."""
+    if position < end and buffer[position] == 0:
+        return position + 1
     count, position = read_tagged_count(buffer, position, end)
     for _ in range(count):
         _, position = read_unsigned_varint(buffer, position, end)
@@ -90,17 +96,22 @@ def read_array_size(buffer: Buffer, position: int, end: int, flexible: bool) -> 
     if flexible:
         size, position = read_unsigned_varint(buffer, position, end)
         return size - 1, position
-    after = checked_end(position, 4, end)
-    (size,) = INT32.unpack_from(buffer, position)
-    return size, after
+    if end - position < 4:
+        checked_end(position, 4, end)
+    return _unpack_int32(buffer, position)[0], position + 4
 
 
 def read_array(buffer: Buffer, position: int, end: int, flexible: bool, item_size_min: int) -> tuple[int, int]:
     """Number of items of an array that cannot be null."""
-    size, position = read_array_size(buffer, position, end, flexible)
+    if flexible or end - position < 4:
+        size, position = read_array_size(buffer, position, end, flexible)
+    else:
+        size, position = _unpack_int32(buffer, position)[0], position + 4
     if size < 0:
         raise MalformedRequestError("an array that must be present is null")
-    return checked_count(size, position, end, item_size_min), position
+    if size * item_size_min > end - position:
+        checked_count(size, position, end, item_size_min)
+    return size, position
 
 
 def read_nullable_string(buffer: Buffer, position: int, end: int, flexible: bool) -> tuple[str | None, int]:
@@ -109,14 +120,17 @@ def read_nullable_string(buffer: Buffer, position: int, end: int, flexible: bool
         size, position = read_unsigned_varint(buffer, position, end)
         size -= 1
     else:
-        after = checked_end(position, 2, end)
-        (size,) = INT16.unpack_from(buffer, position)
-        position = after
+        if end - position < 2:
+            checked_end(position, 2, end)
+        (size,) = _unpack_int16(buffer, position)
+        position += 2
     if size < 0:
         return None, position
+    after = position + size
     if size > STRING_BYTES_MAX:
         raise MalformedRequestError(f"a string of {size} bytes")
-    after = checked_end(position, size, end)
+    if after > end:
+        checked_end(position, size, end)
     try:
         return str(buffer[position:after], "utf-8"), after
     except UnicodeDecodeError as error:

@@ -65,16 +65,18 @@ class FetchResponse:
         for topic, partitions in topics.items():
             layout.add_topic(topic, len(partitions))
             for planned in partitions:
-                self._add_leader(planned)
-                position = layout.add_partition(planned.result, planned.size)
-                if planned.size:
+                if version >= FIRST_WITH_ENDPOINTS and planned.result.error_code in WITH_LEADER:
+                    self._add_leader(planned)
+                size = planned.size
+                position = layout.add_partition(planned.result, size)
+                if size:
                     self._places.append((planned, position))
         self._parts = layout.finish(list(self._endpoints.values()))
         self._size = layout.size + 4
 
     def _add_leader(self, planned: PlannedRead) -> None:
         result, fetch = planned.result, self._fetch
-        if fetch.header.version < FIRST_WITH_ENDPOINTS or result.error_code not in WITH_LEADER or result.leader:
+        if result.leader:
             return
         image = fetch.broker.cluster.image
         topic = planned.key[0]
