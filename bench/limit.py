@@ -24,6 +24,7 @@ from threading import Thread
 from bench.broker import Broker, Started
 from odradek.benchmark import frames
 from odradek.benchmark.connection import Connection
+from odradek.benchmark.rows import PARTITIONS
 from odradek.benchmark.target import Target
 
 _SIZE = Struct(">i")
@@ -50,6 +51,9 @@ class LimitTarget(Target):
 
     def delete_topic(self, name: str) -> None:
         self.create_topic(name, 1, {})
+
+    def led_together(self, topic: str, partition: int = 0) -> list[int]:
+        return list(range(PARTITIONS))
 
     def require_end_offset(self, topic: str, partition: int, expected: int) -> None:
         """It does not number records."""

@@ -23,7 +23,7 @@ ABOUT = {
 def test_it_measures_and_writes_a_page_json_and_plots(tmp_path: Path) -> None:
     options = [
         "--rows",
-        "small",
+        "small,first-touch",
         "--seconds",
         "0.2",
         "--repeats",
@@ -35,9 +35,11 @@ def test_it_measures_and_writes_a_page_json_and_plots(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", *options, "--scratch", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
-    assert [line.split()[:2] for line in done.stdout.splitlines()[1:]] == [["small", "requests/s"], ["small", "CPU"]]
+    assert [tuple(line.split()[:2]) for line in done.stdout.splitlines()[1:]] == [
+        (row, unit) for row in ("small", "first-touch") for unit in ("requests/s", "CPU")
+    ]
     report = json.loads((tmp_path / "docs" / "benchmarks.json").read_text())
-    assert [set(row["medians"]) for row in report["rows"]] == [{ODRADEK, LIMIT}] * 2
+    assert [set(row["medians"]) for row in report["rows"]] == [{ODRADEK, LIMIT}] * 4
     assert "one 100 B record a request" in (tmp_path / "docs" / "benchmarks.md").read_text()
     assert (tmp_path / "docs" / "benchmarks-throughput.svg").read_text().startswith("<svg")
     assert not list(tmp_path.glob("odradek-bench-*"))
