@@ -1,6 +1,7 @@
 """What `odradek start` refuses or warns of before it serves anybody."""
 
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +63,15 @@ def test_names_that_cannot_be_are_refused_in_one_line(options: StartOptions, pro
     with pytest.raises(ConfigError) as refused:
         load_config(options)
     assert str(refused.value) == problem
+
+
+def test_a_key_that_a_file_gives_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "broker.toml"
+    file.write_text('"log.retention.ms" = 1\nlog.retention.ms = 2\n')
+    with pytest.raises(ConfigError, match="log.retention.ms is there twice, with and without quotes"):
+        load_config(StartOptions(config_file=str(file)))
+
+
+def test_a_log_directory_that_is_named_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Each directory may be named once"):
+        load_config(StartOptions(overrides={"log.dirs": "/a,/b,/a/"}))

@@ -87,6 +87,12 @@ def test_positions(text: str, expected: tuple[str, int]) -> None:
     assert parse_position(text) == expected
 
 
+@pytest.mark.parametrize("text", ["0001-01-01", "1969-12-31T23:59:59", "²", "tomorrow"])
+def test_positions_that_cannot_be_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_position(text)
+
+
 def test_separators_are_unescaped() -> None:
     assert [unescape(text) for text in (r"\t", r"\x1f", "::", r"\\", "é", "\\")] == [
         b"\t",
@@ -118,8 +124,13 @@ def test_lines_become_records(
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"[]", b"{}", b'{"value": 1, "partition": -1}', b'{"value": 1, "headers": 5}', b'{"value": {"base64": "!"}}'],
-)
+    [
+        b"", b"[]", b"{}", b'{"value": 1, "partition": -1}', b'{"value": 1, "headers": 5}',
+        b'{"value": {"base64": "!"}}', b'{"value": 1, "partition": 99999999999}',
+        b'{"value": 1, "timestamp": 100000000000000000000}', b'{"value": ' + b"[" * 100_000,
+    ],
+    ids=range(9),
+)  # fmt: skip
 def test_bad_json_lines_are_refused(line: bytes) -> None:
     with pytest.raises(FormatError):
         line_parser(Format.JSON, None, None)(line)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from socket import gaierror
 
 import uvloop
 
@@ -138,6 +139,9 @@ async def start(broker: Broker, config: BrokerConfig) -> None:
     """Raises StartError for an address that cannot be had."""
     try:
         await broker.start()
+    except gaierror as error:
+        hosts = ", ".join(each.host for each in config.listeners)
+        raise StartError(f"cannot listen on {hosts}: {error.strerror}. Name an address of this machine") from error
     except OSError as error:
         addresses = ", ".join(address_of(each.host, each.port) for each in config.listeners)
         raise StartError(

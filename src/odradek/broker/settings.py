@@ -55,7 +55,12 @@ def _file_values(path: str) -> Iterator[tuple[str, object]]:
         raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    yield from _flatten(parsed)
+    found: dict[str, object] = {}
+    for key, value in _flatten(parsed):
+        if key in found:
+            raise ConfigError(f"{path}: {key} is there twice, with and without quotes")
+        found[key] = value
+    yield from found.items()
 
 
 def _flatten(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from odradek.cli.checks import INT32_MAX, INT64_MAX
+
 if TYPE_CHECKING:
     from odradek.cli.kafka import Message
 
@@ -116,21 +118,23 @@ def _parse_json(line: bytes) -> Parsed:
         found = json.loads(line)
     except ValueError as error:
         raise FormatError(f"not JSON ({error})") from None
+    except RecursionError:
+        raise FormatError("JSON nested too deeply") from None
     if not isinstance(found, dict) or "value" not in found:
         raise FormatError('expected an object with "value" and optionally "key", "headers", "partition", "timestamp"')
     return Parsed(
         _from_json(found["value"]),
         _from_json(found.get("key")),
         _headers(found.get("headers")),
-        _integer(found, "partition"),
-        _integer(found, "timestamp"),
+        _integer(found, "partition", INT32_MAX),
+        _integer(found, "timestamp", INT64_MAX),
     )
 
 
-def _integer(found: dict[str, Any], name: str) -> int | None:
+def _integer(found: dict[str, Any], name: str, most: int) -> int | None:
     value = found.get(name)
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        raise FormatError(f'"{name}" must be a number >= 0')
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most):
+        raise FormatError(f'"{name}" must be a number from 0 to {most}')
     return value
 
 

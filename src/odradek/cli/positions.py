@@ -27,7 +27,7 @@ def parse_position(text: str) -> Position:
     """`beginning`, `end`, `42`, `-10`, `2026-01-31T12:00`, or `15m` for that long ago; raises UsageError."""
     if text in ("beginning", "end"):
         return Position(text)
-    if text.lstrip("-").isdigit() and text.rfind("-") <= 0:
+    if text.lstrip("-").isdecimal() and text.rfind("-") <= 0:
         check_number("--from", int(text), -INT64_MAX, INT64_MAX)
         return Position("offset", int(text))
     with suppress(UsageError):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from odradek.cli.errors import UsageError
 
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+FIRST_YEAR = 1970
 _SHORT = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 _ISO = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
@@ -31,6 +32,8 @@ def parse_datetime_ms(text: str) -> int:
         raise UsageError(f"{text!r} is not a time: write 2026-01-31T12:00:00 or 2026-01-31T12:00:00+09:00") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
+    if moment.year < FIRST_YEAR:
+        raise UsageError(f"{text!r} is before {FIRST_YEAR}")
     return round(moment.timestamp() * 1000)
 
 

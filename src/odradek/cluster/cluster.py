@@ -78,6 +78,7 @@ class Cluster:
     ) -> None:
         self.node_id, self._store, self._loop = node_id, store, loop
         self._start_config = self.config = config
+        self._cluster_name = cluster_name
         self._keys = Keys(cluster_name)
         self._random = host.random
         self._attention = asyncio.Event()
@@ -222,7 +223,8 @@ class Cluster:
                 return record.cluster_id
             if expected_id is not None:
                 raise ClusterStartError(
-                    f"the data belongs to cluster {expected_id}, but its metadata is gone: restore it from a backup"
+                    f"the data belongs to cluster {expected_id}, but its metadata is gone: restore it from a backup, "
+                    f"or start with the --cluster it was made with, if that is not {self._cluster_name}"
                 )
             record = MetaRecord(uuid_text(random_uuid(self._random)), METADATA_FORMAT)
             await self._writer.commit([absent(self._keys.meta)], [Put(self._keys.meta, record.encode())])

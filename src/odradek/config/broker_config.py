@@ -1,6 +1,7 @@
 """A broker's configuration at one moment: built-in defaults, what it was started with, what was set since."""
 
 from collections.abc import Mapping
+from os.path import normpath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,12 @@ def _listeners(values: Mapping[str, Any]) -> tuple[tuple[Listener, ...], tuple[L
 
 
 def _check_together(values: Mapping[str, Any]) -> None:
-    """Rules between two keys. Raises ConfigError."""
+    """Rules between two keys, or the parts of one. Raises ConfigError."""
+    directories = values["log.dirs"]
+    if len({normpath(each) for each in directories}) < len(directories):
+        raise ConfigError(
+            f"Invalid value {','.join(directories)} for configuration log.dirs: Each directory may be named once"
+        )
     metadata_access(values.__getitem__)
     queued, request = values["queued.max.request.bytes"], values["socket.request.max.bytes"]
     if 0 < queued < request and queued != QUEUED_REQUEST_BYTES:
