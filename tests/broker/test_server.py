@@ -68,7 +68,7 @@ def test_names_that_cannot_be_are_refused_in_one_line(options: StartOptions, pro
 def test_a_key_that_a_file_gives_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "broker.toml"
     file.write_text('"log.retention.ms" = 1\nlog.retention.ms = 2\n')
-    with pytest.raises(ConfigError, match="log.retention.ms is there twice, with and without quotes"):
+    with pytest.raises(ConfigError, match=r"log\.retention\.ms is there twice, with and without quotes"):
         load_config(StartOptions(config_file=str(file)))
 
 

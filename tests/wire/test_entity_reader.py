@@ -103,3 +103,12 @@ def test_unknown_tagged_fields_are_passed_over() -> None:
     assert messages.read_body(API_VERSIONS, 3, with_tags, 0, len(with_tags)) == entity(
         client_software_name="name", client_software_version="1"
     )
+
+
+def test_for_ever_is_longer_than_anything_else() -> None:
+    """Offsets to be kept for ever: OffsetCommit 2 with the largest number of milliseconds."""
+    entity = module(8, 2, "request").OffsetCommitRequest
+    body = b"\0\x01g" + b"\xff\xff\xff\xff" + b"\0\0" + (2**63 - 1).to_bytes(8, "big") + b"\0\0\0\0"
+    found = messages.read_body(8, 2, memoryview(body), 0, len(body))
+    assert isinstance(found, entity)
+    assert found.retention_time > timedelta(days=365 * 1_000_000)

@@ -53,6 +53,7 @@ NUMBERS = {
 }
 NO_UUID = UUID(int=0)
 _MILLISECOND = timedelta(milliseconds=1)
+_LONGEST_MS = timedelta.max // _MILLISECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL_ENTITY = -1
 
@@ -246,11 +247,16 @@ def _datetime_of(milliseconds: int) -> datetime | None:
     return None if milliseconds == -1 else _EPOCH + milliseconds * _MILLISECOND
 
 
+def _duration_of(milliseconds: int) -> timedelta:
+    """Some clients write the largest number for ever, which is longer than Python counts: 2.7 million years will do."""
+    return max(-_LONGEST_MS, min(milliseconds, _LONGEST_MS)) * _MILLISECOND
+
+
 _CONVERTED: dict[str, Reader] = {
     "bool": _converted("int8", bool),
     "error_code": _converted("int16", ErrorCode),
     "timedelta_i32": _converted("int32", lambda milliseconds: milliseconds * _MILLISECOND),
-    "timedelta_i64": _converted("int64", lambda milliseconds: milliseconds * _MILLISECOND),
+    "timedelta_i64": _converted("int64", _duration_of),
     "datetime_i64": _converted("int64", _datetime_of),
     "uuid": _read_uuid,
 }
