@@ -5,5 +5,5 @@ promises still hold: the process lives, its memory and descriptors are bounded, 
 same, its log has no traceback, and the bystander was answered throughout, without an error. Nothing is timed: how long
 the bystander waited is shown (`pytest -rP`), not asserted.
 
-ODRADEK_ATTACK_SCALE multiplies how much is thrown (1 in CI; `make soak` uses more).
+ODRADEK_ATTACK_SCALE multiplies how much is thrown (1 unless set).
 """
