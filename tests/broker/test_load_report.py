@@ -33,7 +33,7 @@ def test_only_what_could_change_a_plan_is_news() -> None:
 def test_a_broker_alone_says_nothing_and_two_say_what_they_hold(tmp_path: Path) -> None:
     async def scenario() -> None:
         server = MemoryServer()
-        often: dict[str, Any] = {"leader_imbalance_check_interval_seconds": 1}
+        often: dict[str, Any] = {"leader_imbalance_check_interval_seconds": 1, "odradek_balancing_paused": True}
         async with running(tmp_path / "1", store=MemoryStore(server), node_id=1, **often) as one:
             await one.topic("t", 2)
             assert one.broker.cluster.image.loads == {}
