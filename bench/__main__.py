@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from bench.cluster import cluster_heap_mb
 from bench.contender import BenchRow, Options, clusters, contenders
 from bench.ending import Interrupts, scratch_directory
 from bench.machine import machine, versions
+from bench.memory import PageCache
 from bench.report import PLOTS, page, plotted, table
 from bench.results import Results
 from bench.rows import GROUPS
@@ -44,7 +47,9 @@ def main() -> int:
         results = Results(_about(arguments, options, scratch), GROUPS)
         single = contenders(scratch, has_kafka=options.has_kafka)
         replicated = clusters(scratch, has_kafka=options.has_kafka)
-        measure_all(rows, single, replicated, options, results, interrupts)
+        with closing(PageCache(scratch)) as page_cache:
+            prepare = os.sync if arguments.memory_as_is else page_cache.settle
+            measure_all(rows, single, replicated, options, results, interrupts, prepare)
     print(table(results))
     if arguments.output is not None:
         _write_unless_partial(results, Path(arguments.output), is_partial=arguments.rows is not None)
@@ -62,6 +67,7 @@ def _arguments() -> argparse.Namespace:
         "--data-gb", type=_positive, default=0.68, help=f"restarted with; {FULL_DATA_GB} is the full size"
     )
     parser.add_argument("--no-kafka", action="store_true", help="measure Odradek and the limit alone")
+    parser.add_argument("--memory-as-is", action="store_true", help="do not fill the page cache before measurements")
     parser.add_argument("--scratch", type=_directory, help="where brokers keep data meanwhile (default: the system's)")
     parser.add_argument("--output", metavar="DIR", help="write benchmarks.md, benchmarks.json and plots there")
     return parser.parse_args()

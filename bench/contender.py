@@ -65,8 +65,6 @@ class BenchRow(NamedTuple):
     repeats: int | None = None
     is_shared: bool = False
     """It measures the shared brokers."""
-    fills_memory: bool = False
-    """It writes gigabytes: memory is taken from a virtual machine's host before, see `run.touch_memory`."""
     is_replicated: bool = False
     """It measures clusters."""
 
@@ -88,8 +86,7 @@ def clusters(scratch: Path, *, has_kafka: bool) -> list[Contender]:
 
 
 def shared_row(
-    row: Row, *, has_limit: bool = False, repeats: int | None = None, fills_memory: bool = False,
-    is_replicated: bool = False,
+    row: Row, *, has_limit: bool = False, repeats: int | None = None, is_replicated: bool = False,
 ) -> BenchRow:  # fmt: skip
     """A row that needs an address only. Its first measurement of each contender comes after one that does not count."""
     warm: set[str] = set()
@@ -104,5 +101,5 @@ def shared_row(
     names = (ODRADEK, KAFKA, LIMIT) if has_limit else (ODRADEK, KAFKA)
     return BenchRow(
         row.name, row.title, row.metrics, measure, names, repeats,
-        is_shared=True, fills_memory=fills_memory, is_replicated=is_replicated,
+        is_shared=True, is_replicated=is_replicated,
     )  # fmt: skip

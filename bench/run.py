@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import mmap
-import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import KafkaException
@@ -18,9 +16,6 @@ from bench.ending import Interrupts
 from bench.results import Results
 from odradek.benchmark.errors import BenchError
 
-TOUCHED_BYTES = 5 << 30
-"""More than the quickest writes in a measurement."""
-
 
 class Step(NamedTuple):
     """One measurement."""
@@ -31,9 +26,12 @@ class Step(NamedTuple):
 
 def measure_all(
     rows: Sequence[BenchRow], single: Sequence[Contender], clusters: Sequence[Contender], options: Options,
-    results: Results, interrupts: Interrupts,
+    results: Results, interrupts: Interrupts, prepare: Callable[[], None],
 ) -> None:  # fmt: skip
-    """Rows that share brokers first; those end before the rows that start their own. Then the same with clusters."""
+    """Rows that share brokers first; those end before the rows that start their own. Then the same with clusters.
+
+    `prepare` is called before each measurement.
+    """
     phases = list(_phases(rows, single, clusters, options))
     columns = (TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     console = Console(stderr=True)
@@ -42,20 +40,10 @@ def measure_all(
         for steps in phases:
             for step in steps:
                 progress.update(task, description=f"{step.row.name}: {step.contender.name}")
-                _measure(step, options, results, console, interrupts)
+                _measure(step, options, results, console, interrupts, prepare)
                 progress.advance(task)
             for contender in (*single, *clusters):
                 contender.close()
-
-
-def touch_memory() -> None:
-    """Have the host of a virtual machine hand over memory now.
-
-    What was free for some seconds it may have taken back; getting it again is five times as dear as the copy into it,
-    and whoever is measured first after an idle time would pay for all.
-    """
-    size = min(TOUCHED_BYTES, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
-    mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE).close()
 
 
 def _phases(
@@ -74,11 +62,12 @@ def _steps(rows: Sequence[BenchRow], contenders: Sequence[Contender], options: O
             yield from (Step(row, contender) for contender in contenders if contender.name in row.contenders)
 
 
-def _measure(step: Step, options: Options, results: Results, console: Console, interrupts: Interrupts) -> None:
+def _measure(
+    step: Step, options: Options, results: Results, console: Console, interrupts: Interrupts,
+    prepare: Callable[[], None],
+) -> None:  # fmt: skip
     row, contender = step
-    os.sync()
-    if row.fills_memory:
-        touch_memory()
+    prepare()
     begin = time.perf_counter()
     try:
         measured = row.measure(contender, options)

@@ -15,14 +15,10 @@ from bench.rows.tools import TOOL_ROWS
 from odradek.benchmark.rows import ROWS as RAW_ROWS
 
 WITHOUT_LIMIT = ("end-to-end", "wide-topic")
-FILLING = ("bulk", "librdkafka-bulk")
-"""Rows that write gigabytes in a measurement."""
 
 GROUPS: dict[str, list[BenchRow]] = {
-    "Requests over plain sockets": [
-        shared_row(row, has_limit=row.name not in WITHOUT_LIMIT, fills_memory=row.name in FILLING) for row in RAW_ROWS
-    ],
-    "librdkafka (confluent-kafka)": [shared_row(row, fills_memory=row.name in FILLING) for row in CLIENT_ROWS],
+    "Requests over plain sockets": [shared_row(row, has_limit=row.name not in WITHOUT_LIMIT) for row in RAW_ROWS],
+    "librdkafka (confluent-kafka)": [shared_row(row) for row in CLIENT_ROWS],
     "Kafka's own tools": TOOL_ROWS,
     "Ten times as much": [shared_row(row, repeats=1) for row in FLATNESS_ROWS],
     "Processes": PROCESS_ROWS,

@@ -49,7 +49,7 @@ _REQUESTS = (REQUESTS_PER_S, CPU_US_PER_REQUEST)
 REPLICATED_ROWS = [
     shared_row(
         Row("replicated-bulk", "1 KiB records in 0.9 MB batches, 5 in flight", _BYTES, rows.bulk),
-        has_limit=True, fills_memory=True, is_replicated=True,
+        has_limit=True, is_replicated=True,
     ),
     shared_row(
         Row("replicated-batches", "100 B records in 16 KiB batches, 5 in flight", _REQUESTS, rows.batches),
@@ -65,7 +65,7 @@ REPLICATED_ROWS = [
     ),
     shared_row(
         Row("replicated-librdkafka", "librdkafka, 1 KiB records, its own batching", _BYTES, clients.produce_large),
-        fills_memory=True, is_replicated=True,
+        is_replicated=True,
     ),
     BenchRow(
         "replicated-memory", "resident memory of all, and CPU when idle",

@@ -24,11 +24,15 @@ def bench(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(row: str) -> subprocess.Popen[bytes]:
-        options = ["--rows", row, "--seconds", LONGER_THAN_THE_TEST_S, "--no-kafka", "--scratch", str(tmp_path)]
+        options = ["--rows", row, "--seconds", LONGER_THAN_THE_TEST_S, "--no-kafka", "--memory-as-is"]
         ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             started.append(
-                subprocess.Popen([sys.executable, "-m", "bench", *options], cwd=ROOT, stdout=subprocess.DEVNULL)
+                subprocess.Popen(
+                    [sys.executable, "-m", "bench", *options, "--scratch", str(tmp_path)],
+                    cwd=ROOT,
+                    stdout=subprocess.DEVNULL,
+                )
             )
         finally:
             signal.signal(signal.SIGINT, ignored)

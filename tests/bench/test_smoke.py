@@ -29,6 +29,7 @@ def test_it_measures_and_writes_a_page_json_and_plots(tmp_path: Path) -> None:
         "--repeats",
         "1",
         "--no-kafka",
+        "--memory-as-is",
         "--output",
         str(tmp_path / "docs"),
     ]
