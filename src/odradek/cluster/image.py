@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -70,20 +71,26 @@ class PartitionImage(msgspec.Struct, frozen=True, gc=False):
     @staticmethod
     def of(record: PartitionRecord, mod_revision: int) -> "PartitionImage":
         return PartitionImage(
-            record.replicas,
+            _shared(record.replicas),
             record.adding,
             record.removing,
             record.leader,
             record.leader_broker_epoch,
             record.leader_epoch,
-            tuple([entry[0] for entry in record.isr]),
-            tuple([entry[1] for entry in record.isr]),
+            _shared(tuple([entry[0] for entry in record.isr])),
+            _shared(tuple([entry[1] for entry in record.isr])),
             tuple([entry[0] for entry in record.elr]),
             tuple([entry[1] for entry in record.elr]),
             record.min_isr,
             record.last_leader,
             mod_revision,
         )
+
+
+@lru_cache(maxsize=4096)
+def _shared(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """The same tuple for equal ones: partitions have few different sets of brokers and of broker epochs."""
+    return numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -135,8 +135,7 @@ def _rename(log: "LogState", segments: "Sequence[Segment]", suffixes: "Sequence[
     for segment in segments:
         for suffix in suffixes:
             path = path_of(log.directory, segment.base_offset, suffix)
-            log.storage.descriptors.forget(path)
-            log.extra_dirty.pop(path, None)
+            log.forget_file(path)
             with contextlib.suppress(FileNotFoundError):
                 try:
                     files.rename(path, path + DELETED_SUFFIX)
@@ -194,8 +193,7 @@ def forget_snapshots_above(log: "LogState", end_offset: int) -> None:
     """Remove producer snapshots of offsets that are no longer there. Raises DirectoryFailedError."""
     for offset in [each for each in log.snapshot_offsets if each > end_offset]:
         path = path_of(log.directory, offset, SNAPSHOT_SUFFIX)
-        log.storage.descriptors.forget(path)
-        log.extra_dirty.pop(path, None)
+        log.forget_file(path)
         try:
             log.storage.files.unlink(path)
         except FileNotFoundError:

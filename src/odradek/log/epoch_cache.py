@@ -5,6 +5,7 @@ strictly. What the file lacks after a crash is in the batches above the recovery
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from odradek.log.errors import CorruptFileError
@@ -39,8 +40,7 @@ class EpochCache:
             return
         while kept and (kept[-1][0] >= epoch or kept[-1][1] >= start_offset):
             kept.pop()
-        kept.append((epoch, start_offset))
-        self._replace(kept)
+        self._replace((*kept, (epoch, start_offset)) if kept else _alone(epoch, start_offset))
 
     def end_offset_for(self, epoch: int, log_end_offset: int) -> EpochEntry:
         """(epoch, end offset): the largest epoch not above the one asked for, and where it ends; (-1, -1) if unknown.
@@ -86,6 +86,12 @@ class EpochCache:
         if replaced != self.entries:
             self.entries = replaced
             self.changed = True
+
+
+@lru_cache(maxsize=256)
+def _alone(epoch: int, start_offset: int) -> tuple[EpochEntry, ...]:
+    """Most logs of a broker that has just started have the same single entry: they share it."""
+    return ((epoch, start_offset),)
 
 
 def encode(entries: Sequence[EpochEntry]) -> bytes:

@@ -101,7 +101,7 @@ def begin(log: "LogState", everything: bool | None) -> FlushJob | None:
     )
     log.directory_dirty = log.cut = False
     if everything:
-        log.extra_dirty = {}
+        log.extra_dirty = ()
     return job
 
 

@@ -5,6 +5,7 @@
 
 import contextlib
 from bisect import bisect_right
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -129,7 +130,7 @@ class LogState:
         self.directory_dirty = False
         self.cut = False
         """Files were cut, and that is not on stable storage yet."""
-        self.extra_dirty: dict[str, None] = {}
+        self.extra_dirty: tuple[str, ...] = ()
         """Files besides those of unflushed segments that the next full flush syncs."""
         self.config = config
 
@@ -146,8 +147,7 @@ class LogState:
         self._segment_ms = config.segment_ms
         if "compact" in config.cleanup_policy:  # The active segment is never compacted.
             self._segment_ms = min(config.segment_ms, config.max_compaction_lag_ms)
-        self._index_entries_max = config.segment_index_bytes // offset_index.ENTRY_SIZE
-        self._time_entries_max = config.segment_index_bytes // time_index.ENTRY_SIZE - 1  # One is for the final entry.
+        self._index_entries_max, self._time_entries_max = _entries_max(config.segment_index_bytes)
         is_plain = (
             config.message_timestamp_type != validation.LOG_APPEND_TIME
             and config.compression_type == PRODUCER
@@ -239,8 +239,13 @@ class LogState:
 
     def sync_later(self, *paths: str) -> None:
         """The next full flush includes these files."""
-        for path in paths:
-            self.extra_dirty[path] = None
+        self.extra_dirty = tuple(dict.fromkeys((*self.extra_dirty, *paths)))
+
+    def forget_file(self, path: str) -> None:
+        """It is going to be another's, or nobody's: neither write into it nor sync it any more."""
+        self.storage.descriptors.forget(path)
+        if self.extra_dirty:
+            self.extra_dirty = tuple(each for each in self.extra_dirty if each != path)
 
     @property
     def has_unflushed_closed_segments(self) -> bool:
@@ -329,8 +334,7 @@ class LogState:
 
     def _remove_snapshot(self, offset: int) -> None:
         path = path_of(self.directory, offset, SNAPSHOT_SUFFIX)
-        self.storage.descriptors.forget(path)
-        self.extra_dirty.pop(path, None)
+        self.forget_file(path)
         with contextlib.suppress(FileNotFoundError):
             self.storage.files.unlink(path)
 
@@ -346,3 +350,10 @@ def directory_of(log: LogState) -> str:
 
 def _base_offset_of(segment: Segment) -> int:
     return segment.base_offset
+
+
+@lru_cache(maxsize=64)
+def _entries_max(index_bytes: int) -> tuple[int, int]:
+    """How many entries offset and time index may have; thousands of logs share the numbers."""
+    final_entry = 1
+    return index_bytes // offset_index.ENTRY_SIZE, index_bytes // time_index.ENTRY_SIZE - final_entry

@@ -171,7 +171,7 @@ def _segments(storage: LogStorage, directory: str, names: list[str], config: "To
         segment = Segment(storage, directory, base_offset, found.size, found.modified_ms)
         segment.jitter_ms = roll_jitter_ms(storage, config)
         segments.append(segment)
-    return segments
+    return segments[:]  # Without the room that growing left: thousands of logs keep theirs.
 
 
 def _assemble(

@@ -22,6 +22,8 @@ FORMAT = 1
 """Version of the schema and of what the keys mean; `odradek.format` in the table `meta`."""
 
 ROWS_PER_STATEMENT = 400
+CACHE_KIB = 256
+"""Of SQLite: everything is read once, at the opening, and what a write needs of the tree is in the system's cache."""
 UNSEEN_REVISIONS_MAX = 1_000
 """So many revisions the witness may be behind when the process dies, generously."""
 NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "glusterfs", "lustre", "gfs2", "ocfs2", "fuse")
@@ -75,6 +77,7 @@ def _configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA locking_mode=EXCLUSIVE")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
 
 
 def _prepare(connection: sqlite3.Connection, path: str) -> Loaded:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+import msgspec
+
 Revision = int
 LeaseId = int
 
 
-@dataclass(frozen=True, slots=True)
-class KV:
+class KV(msgspec.Struct, frozen=True, gc=False):
     """A stored key. `version` counts writes since creation (1 = just created)."""
 
     key: bytes

@@ -51,7 +51,8 @@ class ReplicaManager:
         self._broker_epoch = broker_epoch
         self._config = config
         self._confirm_deleted = confirm_deleted
-        self._is_doubtful = is_doubtful
+        self._callbacks = (self._resigned, self._isr_wanted, is_doubtful)
+        """Made once: a bound method for each of thousands of partitions is 64 bytes for each."""
         self._by_name: dict[str, dict[int, Replica]] = {}
         self._by_id: dict[UUID, dict[int, Replica]] = {}
         self._image = ClusterImage()
@@ -224,7 +225,7 @@ class ReplicaManager:
             self._to_remove[key.topic_id, key.partition] = None
             return
         log.config = self._topic_config(topic)
-        partition = Partition(log, self._logs, self._resigned, self._isr_wanted, self._is_doubtful)
+        partition = Partition(log, self._logs, *self._callbacks)
         self._by_id[key.topic_id][key.partition] = partition
         self._logs.attach(log, partition)
         self._lead_or_follow(partition, topic.partitions[key.partition])

@@ -91,8 +91,7 @@ class Swap:
 
     def _forget(self, segment: Segment) -> None:
         for path in [path_of(self._log.directory, segment.base_offset, each) for each in SEGMENT_SUFFIXES]:
-            self._log.storage.descriptors.forget(path + segment.suffix)
-            self._log.extra_dirty.pop(path + segment.suffix, None)
+            self._log.forget_file(path + segment.suffix)
         segment.handle = None
 
 
