@@ -125,14 +125,14 @@ class FetchResponse:
         read, filled, loop = planned.read, self._filled, self._fetch.broker.loop
         assert read is not None
         length = min(read.length - filled, COLD_BYTES_MAX)
+        room = self._view[position + filled : position + filled + length]
         try:
-            found = await loop.run_in_executor(
-                None, read_cold, self._fetch.broker.host.files, read.fd, read.position + filled, length
+            await loop.run_in_executor(
+                None, read_cold, self._fetch.broker.host.files, read.fd, read.position + filled, room
             )
         except OSError as error:
             self._refuse(planned, ErrorCode.kafka_storage_error, error)
             return self.fill_hot()
-        self._view[position + filled : position + filled + length] = found
         self._filled += length
         if self._filled == read.length:
             self._filled_one(planned, position)
@@ -186,6 +186,8 @@ class FetchResponse:
 
     def finish(self) -> bytes | PooledResponse:
         """The frame; the ranges are released."""
+        if self._fetch.limits.lending is not None:
+            self._note_sent()
         self._plan.release()
         if self._buffer is None:
             return b"".join(self._parts)  # type: ignore[arg-type]
@@ -196,10 +198,17 @@ class FetchResponse:
         self._give_buffer()
         return frame
 
+    def _note_sent(self) -> None:
+        for planned in self._plan.reads.values():
+            if planned.partition is not None:
+                self._fetch.limits.note_sent(planned.partition, planned.size)
+
     def abandon(self) -> None:
-        """Nobody wants it any more."""
+        """Nobody wants it any more. A thread may still be reading into the buffer: it is nobody else's."""
         self._plan.release()
-        self._give_buffer()
+        if self._buffer is not None:
+            self._fetch.broker.connections.pool.drop(self._buffer)
+            self._buffer = None
 
     def _give_buffer(self) -> None:
         if self._buffer is not None:
@@ -207,13 +216,11 @@ class FetchResponse:
             self._buffer = None
 
 
-def read_cold(files: FileSystem, fd: int, position: int, length: int) -> bytes:
-    """Exactly so many bytes, waiting for the disk. Runs in the executor. Raises OSError."""
-    content = bytearray(length)
-    view, done = memoryview(content), 0
-    while done < length:
-        count = files.preadv(fd, [view[done:]], position + done)
+def read_cold(files: FileSystem, fd: int, position: int, room: memoryview) -> None:
+    """As many bytes as there is room for, waiting for the disk. Runs in the executor. Raises OSError."""
+    done = 0
+    while done < len(room):
+        count = files.preadv(fd, [room[done:]], position + done)
         if count == 0:
             raise OSError(errno.EIO, "the file ends before the records that were found in it")
         done += count
-    return bytes(content)
