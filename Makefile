@@ -18,6 +18,7 @@ $(VENV)/.installed: requirements.lock requirements-demo.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --use-pep517 -r requirements-demo.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q src  # So that the first start is as quick as any.
 	@touch $@
 
 run: $(VENV)/.installed  ## start one broker on 127.0.0.1:9092 with its data in ./data
