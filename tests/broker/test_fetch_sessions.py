@@ -19,13 +19,17 @@ Result = tuple[PartitionResult, int]
 
 
 def request(
-    session: int = 0, epoch: int = 0, wanted: dict[int, int] | None = None, forgotten: tuple[int, ...] = ()
+    session: int = 0,
+    epoch: int = 0,
+    wanted: dict[int, int] | None = None,
+    forgotten: tuple[int, ...] = (),
+    replica_id: int = -1,
 ) -> FetchRequest:
-    """Partitions of one topic with the offsets asked for."""
+    """Partitions of one topic with the offsets asked for; a consumer's unless a replica is named."""
     partitions = [FetchPartition(index, -1, offset, -1, -1, 1000) for index, offset in (wanted or {}).items()]
     topics: list[tuple[TopicKey, list[FetchPartition]]] = [("topic", partitions)] if partitions else []
     removed: list[tuple[TopicKey, list[int]]] = [("topic", list(forgotten))] if forgotten else []
-    return FetchRequest(-1, -1, 0, 0, 0, 0, session, epoch, topics, removed, "", None)
+    return FetchRequest(replica_id, -1, 0, 0, 0, 0, session, epoch, topics, removed, "", None)
 
 
 def result(index: int, high_watermark: int = 10, records: int = 0, error: ErrorCode = ErrorCode.none) -> Result:
@@ -47,9 +51,9 @@ def sessions(slots: int = 10) -> FetchSessions:
     return FetchSessions(slots, random.Random(1))
 
 
-def begun(cache: FetchSessions, wanted: dict[int, int], now_ms: int = 0) -> int:
+def begun(cache: FetchSessions, wanted: dict[int, int], now_ms: int = 0, replica_id: int = -1) -> int:
     """The id of a new session, 0 when it got none."""
-    context = cache.context(request(wanted=wanted), 12, now_ms)
+    context = cache.context(request(wanted=wanted, replica_id=replica_id), 12, now_ms)
     return answered(context, *(result(index) for index in wanted))[1]
 
 
@@ -247,6 +251,34 @@ def test_a_session_that_ended_waits_for_nothing(epoch: int) -> None:
     late = Log()
     session.settle(("topic", 1), late)
     assert [log.waiters for log in (*logs.values(), late)] == [[], [], []]
+
+
+def is_kept(cache: FetchSessions, session_id: int, now_ms: int = 0) -> bool:
+    error, _, _ = answered(cache.context(request(session_id, 1), 12, now_ms))
+    return error is ErrorCode.none
+
+
+def test_a_replicas_session_takes_the_place_of_a_consumers_however_large_and_new_it_is() -> None:
+    cache = sessions(slots=2)
+    small, large = begun(cache, {0: 0}), begun(cache, {0: 0, 1: 0})
+    assert begun(cache, {0: 0}, replica_id=2)
+    assert (is_kept(cache, small), is_kept(cache, large)) == (False, True)
+
+
+def test_a_replicas_session_gives_way_to_no_consumers_unless_it_is_stale() -> None:
+    cache = sessions(slots=1)
+    replicas = begun(cache, {0: 0}, replica_id=2)
+    cache.context(request(replicas, 1), 12, EVICTABLE_AFTER_MS)
+    assert not begun(cache, {0: 0, 1: 0}, 2 * EVICTABLE_AFTER_MS)
+    assert begun(cache, {0: 0, 1: 0}, 2 * EVICTABLE_AFTER_MS + 1)
+
+
+def test_a_replicas_session_takes_the_place_of_another_replicas_only_by_size_and_age() -> None:
+    cache = sessions(slots=1)
+    begun(cache, {0: 0}, replica_id=2)
+    assert not begun(cache, {0: 0, 1: 0}, EVICTABLE_AFTER_MS, replica_id=3)
+    assert not begun(cache, {0: 0}, EVICTABLE_AFTER_MS, replica_id=3)
+    assert begun(cache, {0: 0, 1: 0}, EVICTABLE_AFTER_MS + 1, replica_id=3)
 
 
 def test_a_session_that_was_evicted_waits_for_nothing() -> None:

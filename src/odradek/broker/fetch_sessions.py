@@ -259,7 +259,11 @@ class IncrementalContext:
 
 
 class FetchSessions:
-    """At most `slots` sessions; a new one may take the place of a stale or a smaller one."""
+    """At most `slots` sessions; a new one may take the place of a stale or a smaller one.
+
+    Replicas come first (KIP-227's privileged sessions): theirs give way to none of a consumer unless they are stale,
+    and for theirs any consumer's does.
+    """
 
     def __init__(self, slots: int, rng: random.Random) -> None:
         self._slots = slots
@@ -305,7 +309,7 @@ class FetchSessions:
 
     def _create(self, cached: dict[Key, CachedPartition], uses_topic_ids: bool, now_ms: int, is_follower: bool) -> int:
         """The new session's id, `NO_SESSION` when there is no room for it."""
-        if len(self._sessions) >= self._slots and not self._evict(len(cached), now_ms):
+        if len(self._sessions) >= self._slots and not self._evict(is_follower, len(cached), now_ms):
             return NO_SESSION
         session_id = self._random.randint(1, _INT32_MAX)
         while session_id in self._sessions:
@@ -313,19 +317,24 @@ class FetchSessions:
         self._sessions[session_id] = FetchSession(session_id, now_ms, uses_topic_ids, cached, is_follower)
         return session_id
 
-    def _evict(self, size: int, now_ms: int) -> bool:
-        """Make room for a session of so many partitions: a stale one goes, else the smallest that is not new."""
+    def _evict(self, is_follower: bool, size: int, now_ms: int) -> bool:
+        """Make room for a session of so many partitions: a stale one goes, else the smallest that is not new, a
+        consumer's first."""
         oldest = next(iter(self._sessions.values()), None)
         if oldest is None:
             return False
         if now_ms - oldest.last_used_ms > EVICTABLE_AFTER_MS:
             self._remove(oldest.id)
             return True
-        evictable = [each for each in self._sessions.values() if now_ms - each.created_ms > EVICTABLE_AFTER_MS]
-        smallest = min(evictable, key=lambda each: (len(each.partitions), each.id), default=None)
-        if smallest is None or len(smallest.partitions) >= size:
+        evictable = [
+            each
+            for each in self._sessions.values()
+            if now_ms - each.created_ms > EVICTABLE_AFTER_MS or (is_follower and not each.is_follower)
+        ]
+        least = min(evictable, key=lambda each: (each.is_follower, len(each.partitions), each.id), default=None)
+        if least is None or (least.is_follower, len(least.partitions)) >= (is_follower, size):
             return False
-        self._remove(smallest.id)
+        self._remove(least.id)
         return True
 
     def _remove(self, session_id: int) -> None:
