@@ -28,6 +28,7 @@ from odradek.log.manager import LogManager
 from odradek.log.settings import LogSettings
 from odradek.metastore.store import MetadataStore
 from odradek.replication.isr_changes import IsrChanges
+from odradek.replication.lending import Lending
 from odradek.replication.replica_fetchers import ReplicaFetchers
 from odradek.replication.replica_manager import ReplicaManager
 
@@ -59,6 +60,7 @@ class Broker:
     replicas: ReplicaManager
     isr_changes: IsrChanges
     fetchers: ReplicaFetchers
+    lending: Lending
     groups: GroupCoordinator
     topic_metadata: TopicMetadata
 
@@ -140,6 +142,7 @@ class Broker:
             self.logs, self.node_id, lambda: self.cluster.broker_epoch, lambda: self.config, lambda: self.cluster.image
         )
         self.replicas.on_following = self.fetchers.follow
+        self.lending = Lending(self.node_id, lambda: self.config, self.logs.now)
         self._peers = PeerWatch(self.loop, self.cluster, lambda broker: self.fetchers.endpoint_of(broker.broker_id))
         self.topic_metadata = TopicMetadata(lambda: self.cluster.image)
         self.groups = GroupCoordinator(

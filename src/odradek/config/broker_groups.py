@@ -4,6 +4,9 @@ from odradek.config.checks import ANY, POSITIVE, Between, Check
 from odradek.config.option import Option
 from odradek.config.values import INT_MAX, Type
 
+OFFSETS_TOPIC = "__consumer_offsets"
+"""Where groups and what they have committed are stored; the options of `offsets.topic` are about it."""
+
 
 def _int(name: str, default: int, doc: str, check: Check = ANY) -> Option:
     return Option(name=name, type=Type.INT, default=default, doc=doc, check=check)
@@ -37,7 +40,7 @@ OFFSETS = (
         type=Type.SHORT,
         default=3,
         check=POSITIVE,
-        doc="Replicas of the topic that holds the offsets; as many as there are brokers while there are fewer.",
+        doc="Replicas of the topic that holds the offsets; with fewer brokers one on each, and more as they join.",
     ),
     _int("offsets.topic.segment.bytes", 100 << 20, "Segment size of the topic that holds the offsets.", POSITIVE),
     _int(

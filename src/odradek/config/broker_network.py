@@ -18,7 +18,8 @@ IDENTITY = (
         name="broker.rack",
         type=Type.STRING,
         default=None,
-        doc="Where the broker stands (rack, zone); replicas of a partition are spread over racks.",
+        doc="Where the broker stands (rack, zone); replicas of a partition are spread over racks. Unless it is set, "
+        "a broker whose metadata is in etcd or served by a supervisor has the name of its host.",
     ),
     Option(
         name="listeners",

@@ -75,4 +75,12 @@ FOLLOWING = (
         dynamic=True,
         doc="Bytes per second at which this broker's throttled replicas may catch up.",
     ),
+    Option(
+        name="leader.replication.throttled.rate",
+        type=Type.LONG,
+        default=LONG_MAX,
+        check=NOT_NEGATIVE,
+        dynamic=True,
+        doc="Bytes per second at which replicas elsewhere may catch up with this broker's throttled ones.",
+    ),
 )

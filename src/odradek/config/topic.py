@@ -258,6 +258,15 @@ DURABILITY = (
 
 REPLICATION = (
     _topic(
+        "leader.replication.throttled.replicas",
+        Type.LIST,
+        (),
+        "",
+        "Replicas that, as leaders, let others catch up no faster than leader.replication.throttled.rate of their "
+        "broker; * names all.",
+        Replicas(),
+    ),
+    _topic(
         "follower.replication.throttled.replicas",
         Type.LIST,
         (),

@@ -44,6 +44,7 @@ class TopicConfig:
     flush_ms: int
     min_insync_replicas: int
     unclean_leader_election_enable: bool
+    leader_replication_throttled_replicas: tuple[str, ...]
     follower_replication_throttled_replicas: tuple[str, ...]
 
     @classmethod

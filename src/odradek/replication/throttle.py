@@ -29,7 +29,7 @@ class Throttle:
             self._bytes = min(self._bytes, rate * BURST_S)
 
     def record(self, size: int, now_s: float) -> None:
-        """So many bytes were received."""
+        """So many bytes were received, or sent."""
         self._fill(now_s)
         self._bytes -= size
 
@@ -49,6 +49,6 @@ class Throttle:
 
 
 def is_throttled(replicas: Iterable[str], partition: int, broker_id: int) -> bool:
-    """Whether a topic's `follower.replication.throttled.replicas` names a replica, as PARTITION:BROKER or with `*`."""
+    """Whether a topic's `follower.` or `leader.replication.throttled.replicas` has it, as PARTITION:BROKER or `*`."""
     wanted = f"{partition}:{broker_id}"
     return any(each in (ALL, wanted) for each in replicas)

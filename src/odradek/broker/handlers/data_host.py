@@ -8,6 +8,7 @@ from odradek.cluster.cluster import Cluster
 from odradek.config import BrokerConfig
 from odradek.host import Host
 from odradek.log.manager import LogManager
+from odradek.replication.lending import Lending
 from odradek.replication.replica_manager import ReplicaManager
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class DataHost(Protocol):
 
     @property
     def replicas(self) -> ReplicaManager: ...
+
+    @property
+    def lending(self) -> Lending: ...
 
     @property
     def connections(self) -> Connections: ...

@@ -104,7 +104,7 @@ class DelayedFetch(DelayedResponse):
             return False
         upper_offset = self._fetch.limits.upper_offset(partition)
         size = 0
-        if wanted.fetch_offset < upper_offset:
+        if wanted.fetch_offset < upper_offset and not self._fetch.limits.holds_back(partition):
             try:
                 read = partition.log.locate(
                     wanted.fetch_offset, max(wanted.max_bytes, 0), upper_offset=upper_offset, minimum_one_batch=True

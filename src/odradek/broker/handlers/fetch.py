@@ -68,6 +68,8 @@ class Fetch:
         self.min_bytes = min(request.min_bytes, max_bytes)
         replica = (request.replica_id, request.replica_epoch) if request.replica_id >= 0 else None
         self.limits = FetchLimits(header.version, request.isolation_level, max_bytes, replica)
+        if replica is not None:
+            self.limits.lending = broker.lending
         if broker.config.get("replica.selector.class") is not None:
             self.limits.client_rack = "" if replica is not None else request.rack_id
             self.limits.tells_commits = replica is not None

@@ -15,6 +15,7 @@ from odradek.wire.produce import TopicKey
 
 if TYPE_CHECKING:
     from odradek.log.reading import ReadRange
+    from odradek.replication.lending import Lending
 
 READ_COMMITTED = 1
 FIRST_WITH_STORAGE_ERROR = 6
@@ -36,7 +37,16 @@ Wanted = tuple[TopicKey, FetchPartition, CachedPartition | None]
 class FetchLimits:
     """What of a request decides how much is read."""
 
-    __slots__ = ("allows_batch", "client_rack", "isolation_level", "max_bytes", "replica", "tells_commits", "version")
+    __slots__ = (
+        "allows_batch",
+        "client_rack",
+        "isolation_level",
+        "lending",
+        "max_bytes",
+        "replica",
+        "tells_commits",
+        "version",
+    )
 
     def __init__(
         self,
@@ -53,6 +63,8 @@ class FetchLimits:
         """Broker id and broker epoch of a replica, None for a consumer."""
         self.client_rack = ""
         """Of a consumer that is to read from the nearest replica."""
+        self.lending: Lending | None = None
+        """What holds back a replica that is not in sync."""
         self.tells_commits = False
         """A replica that consumers read from learns at once what has been committed."""
         self.allows_batch = allows_batch
@@ -69,6 +81,16 @@ class FetchLimits:
         if self.replica is not None:
             return partition.log.log_end_offset
         return partition.last_stable_offset if self.isolation_level == READ_COMMITTED else partition.high_watermark
+
+    def holds_back(self, partition: Partition) -> bool:
+        """Whether the reader, a replica, gets no records of this partition for now."""
+        lending, replica = self.lending, self.replica
+        return lending is not None and replica is not None and lending.holds_back(partition, replica[0])
+
+    def note_sent(self, partition: Partition, size: int) -> None:
+        """So many bytes of records go to the reader."""
+        if self.lending is not None and self.replica is not None:
+            self.lending.record(partition, self.replica[0], size)
 
 
 class PlannedRead:
@@ -139,9 +161,10 @@ def make_plan(broker: DataHost, wanted: Iterable[Wanted], limits: FetchLimits) -
     left, is_one_batch = limits.max_bytes, limits.allows_batch
     for key, each, cached in wanted:
         planned = _assess(broker, key, each, cached, limits)
-        result = planned.result
-        if cached is not None and planned.partition is not None and cached.has_told(result, planned.upper_offset):
-            plan.quiet.append((planned.key, planned.partition))
+        result, partition = planned.result, planned.partition
+        is_held_back = limits.lending is not None and partition is not None and limits.holds_back(partition)
+        if cached is not None and partition is not None and cached.has_told(result, planned.upper_offset):
+            plan.quiet.append((planned.key, partition))
             continue
         plan.reads[planned.key] = planned
         if result.error_code or result.diverging is not None:
@@ -152,7 +175,7 @@ def make_plan(broker: DataHost, wanted: Iterable[Wanted], limits: FetchLimits) -
             continue
         if limits.tells_commits and cached is not None and cached.high_watermark < result.high_watermark:
             plan.is_final = True
-        if planned.upper_offset <= each.fetch_offset:
+        if planned.upper_offset <= each.fetch_offset or is_held_back:
             continue
         planned.limit = min(max(each.max_bytes, 0), max(left, 0))
         planned.is_one_batch = is_one_batch

@@ -13,7 +13,7 @@ from kio.schema.errors import ErrorCode
 
 from odradek.broker.call import Call
 from odradek.broker.handlers.group_host import GroupHost
-from odradek.groups.settings import OFFSETS_TOPIC
+from odradek.config.broker_groups import OFFSETS_TOPIC
 from odradek.host.pace import paced
 
 BATCH_SINCE = 4

@@ -24,7 +24,7 @@ from odradek.broker.topic_metadata import INTERNAL_TOPICS
 from odradek.cluster.ids import ZERO_UUID
 from odradek.cluster.names import topic_name_problem
 from odradek.cluster.results import MetadataUnavailable, NewTopic
-from odradek.groups.settings import OFFSETS_TOPIC
+from odradek.config.broker_groups import OFFSETS_TOPIC
 from odradek.wire.metadata_codec import NO_OPERATIONS, metadata_response, metadata_topic
 
 TOPIC_IDS_FROM = 12
