@@ -3,7 +3,8 @@
 A change counts only while the partition is as its leader saw it, the leader is registered in its present broker epoch
 and not fenced, and each replica that joins is registered, unfenced, in the epoch it fetched with (KIP-903).
 
-A leader whose disk takes no writes leaves the in-sync replicas itself, and one of those that stay becomes the leader.
+A broker whose disk takes no writes leaves the in-sync replicas itself: as a follower, so that nobody waits for it, as
+the leader, and one of those that stay leads from then on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from odradek.cluster.elections import Entry, led_by, to_record
-from odradek.cluster.image import BrokerImage, ClusterImage, PartitionImage
+from odradek.cluster.image import NO_LEADER, BrokerImage, ClusterImage, PartitionImage
 from odradek.cluster.image_feed import ImageFeed
 from odradek.cluster.keys import Keys
 from odradek.cluster.records import PartitionRecord, ReplicaEpochs
@@ -60,6 +61,13 @@ def given_up(partition: PartitionImage, brokers: Mapping[int, BrokerImage]) -> t
     )
     able = dict(entry for entry in isr if _is_present(brokers.get(entry[0]), entry[1]))
     return next(((isr, (replica, able[replica])) for replica in partition.replicas if replica in able), None)
+
+
+def left(partition: PartitionImage, broker_id: int) -> ReplicaEpochs | None:
+    """The ISR without one of the leader's followers; None where it is none."""
+    if broker_id not in partition.isr or partition.leader in (NO_LEADER, broker_id):
+        return None
+    return tuple(entry for entry in zip(partition.isr, partition.isr_epochs, strict=True) if entry[0] != broker_id)
 
 
 def _changed(change: IsrChange) -> PartitionRecord:

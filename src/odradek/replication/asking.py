@@ -142,6 +142,7 @@ class Asking:
         if log.damage is not None or health.is_failed:
             self.fail(followed, str(log.damage or health.refusal))
         elif health.refusal is not None:
+            followed.partition.cannot_follow()
             self.wait(followed, ErrorCode.kafka_storage_error, str(health.refusal))
         elif followed.needs_flush:
             self.wait(followed, ErrorCode.kafka_storage_error, "it could not be flushed")

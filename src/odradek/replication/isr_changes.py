@@ -4,8 +4,9 @@ Who catches up is noticed at its fetch, who lags by a look at every led partitio
 as in Kafka. What is to change is written for many partitions together, by one task; while the metadata store does not
 answer, it is tried again.
 
-A leader whose disk takes no writes, because it is full or has failed, is itself who must leave: another one leads then.
-It is noticed at the first write that is refused, else at the next look.
+A broker whose disk takes no writes, because it is full or has failed, is itself who must leave: as a leader another one
+leads then, as a follower the leader need not wait for it until it lags. It is noticed at the first write that is
+refused, else at the next look.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from odradek.cluster.cluster import Cluster
-from odradek.cluster.in_sync import IsrChange, Outcome, given_up
+from odradek.cluster.in_sync import IsrChange, Outcome, given_up, left
 from odradek.config import BrokerConfig
 from odradek.host.pace import paced
 from odradek.replication.partition import Partition
@@ -98,11 +99,14 @@ class IsrChanges:
         return None if proposed is None else IsrChange(partition.topic_id, partition.index, *proposed)
 
     def _give_up(self, partition: Partition) -> IsrChange | None:
-        """None where this broker does not lead, or nobody else could."""
-        image = self._cluster.image
+        """None where this broker is not in sync, or leads and nobody else could."""
+        image, broker_id = self._cluster.image, self._cluster.node_id
         state = image.parts.get(partition.topic_id, {}).get(partition.index)
-        if state is None or not state.is_led_by(self._cluster.node_id, self._cluster.broker_epoch):
+        if state is None:
             return None
+        if not state.is_led_by(broker_id, self._cluster.broker_epoch):
+            isr = left(state, broker_id)
+            return None if isr is None else IsrChange(partition.topic_id, partition.index, state, isr)
         found = given_up(state, image.brokers)
         return None if found is None else IsrChange(partition.topic_id, partition.index, state, *found)
 
@@ -110,7 +114,7 @@ class IsrChanges:
         if outcome is Outcome.COMMITTED:
             self._report(partition, change)
             return
-        if change.successor is None:
+        if change.successor is None and partition.has_followers:
             partition.isr_change_failed(change.before, is_certain=outcome is Outcome.REFUSED)
         if outcome is Outcome.UNKNOWN:
             self.look_at(partition)

@@ -399,6 +399,10 @@ class Partition:
         """Whether it leads other replicas."""
         return self._followers is not None
 
+    def has_in_sync(self, broker_id: int) -> bool:
+        """Whether it leads that replica, and counts on it."""
+        return self._followers is not None and broker_id in self._followers.image.isr
+
     @property
     def low_watermark(self) -> int:
         """The lowest first offset of all replicas that are counted: records below it are gone everywhere."""
@@ -422,6 +426,7 @@ class Partition:
         """
         health, logs = self._health, self._logs
         if health.refusal is not None:
+            self.cannot_follow()
             health.check()
         if health.threaded or self._writer is not None:
             return self._append_in_thread(records, "replication", None)
@@ -435,12 +440,17 @@ class Partition:
             raise
         except LogError as error:
             logs.write_failed(health, error)
+            self.cannot_follow()
             raise
         if (ended := logs.now()) - started > SLOW_WRITE_S:
             logs.write_took_long(health, ended, sleeps_before)
         if result.error is _NONE:
             self._replicated(len(records))
         return result
+
+    def cannot_follow(self) -> None:
+        """The disk takes no writes: its leader is not to wait until this replica lags."""
+        self._on_isr_wanted(self)
 
     def follow_to(self, high_watermark: int, log_start_offset: int) -> None:
         """What the leader says is committed, and where its log starts: as far as this replica is there."""
