@@ -16,7 +16,7 @@ def brokers(*ids: int, racks: Mapping[int, str] | None = None, draining: Iterabl
     }
 
 
-def partition(index: int, *replicas: int, leader: int | None = None, size: int = 0, topic: str = "t",
+def partition(index: int, *replicas: int, leader: int | None = None, size: int = 0, topic: str = "t", copies: int = 0,
               isr: Sequence[int] | None = None, is_moving: bool = False) -> PartitionState:  # fmt: skip
     """Led by its first replica, all in sync, unless said otherwise."""
     return PartitionState(
@@ -27,6 +27,7 @@ def partition(index: int, *replicas: int, leader: int | None = None, size: int =
         replicas if isr is None else tuple(isr),
         size,
         is_moving,
+        copies,
     )
 
 
@@ -91,6 +92,7 @@ def states(draw: st.DrawFn, *, may_be_down: bool = True, with_sizes: bool = True
                 tuple(isr),
                 draw(st.integers(0, 1000)) if with_sizes else 0,
                 draw(st.integers(0, 9)) == 0,
+                draw(st.sampled_from([0, 0, 0, 2, 3])),
             )
         )
     return ClusterState(known, partitions)

@@ -1,6 +1,7 @@
 """Plans: what they do first, and the rules that hold whatever the cluster looks like."""
 
 import math
+from dataclasses import replace
 
 from hypothesis import given, settings
 
@@ -145,6 +146,28 @@ def test_no_more_moves_are_planned_than_asked_for_and_they_are_the_first() -> No
     assert make_plan(before, moves_max=4).moves == make_plan(before).moves[:4]
 
 
+def test_missing_copies_are_made_as_soon_as_there_are_brokers_for_them() -> None:
+    alone = state(brokers(1), *(partition(index, 1, copies=3) for index in range(6)), partition(6, 1))
+    assert make_plan(alone).moves == ()
+    pair = settled(replace(alone, brokers=brokers(1, 2)))
+    assert {len(each.replicas) for each in pair.partitions if each.copies} == {2}
+    plan = make_plan(replace(pair, brokers=brokers(1, 2, 3)))
+    assert {move.reason for move in plan.moves if len(move.after) == 3} == {"it is to have 3 copies"}
+    whole = settled(replace(pair, brokers=brokers(1, 2, 3)))
+    assert [sorted(each.replicas) for each in whole.partitions if each.copies] == [[1, 2, 3]] * 6
+    assert len(whole.partitions[6].replicas) == 1
+
+
+def test_a_copy_more_goes_to_a_rack_that_has_none() -> None:
+    racks = {1: "a", 2: "a", 3: "b"}
+    (move,) = make_plan(state(brokers(1, 2, 3, racks=racks), partition(0, 1, copies=2))).moves
+    assert move.after == (1, 3)
+
+
+def test_copies_wait_for_brokers_that_are_expected_back() -> None:
+    assert make_plan(state(brokers(1, 2, 3, down=[3]), partition(0, 1, copies=3))).moves == ()
+
+
 def test_a_partition_on_the_move_is_left_alone() -> None:
     assert make_plan(state(brokers(1, 2, draining=[1]), partition(0, 1, is_moving=True))).moves == ()
 
@@ -166,7 +189,8 @@ def test_every_move_is_one_that_can_be_made(before: ClusterState) -> None:
         assert move.before == moved.replicas
         assert not moved.is_moving
         assert moved.leader >= 0
-        assert len(set(move.after)) == len(move.after) == len(move.before)
+        assert len(set(move.after)) == len(move.after)
+        assert len(move.before) <= len(move.after) <= max(len(move.before), moved.copies)
         assert all(before.brokers[each].takes_replicas for each in move.adds)
         assert move.reason
     for transfer in plan.transfers:
@@ -224,3 +248,11 @@ def _cannot_differ_less(settled_state: ClusterState) -> bool:
         for target in settled_state.brokers
         if target not in each.replicas
     )
+
+
+@settings(deadline=None)
+@given(states(may_be_down=False))
+def test_what_should_have_copies_has_them_or_there_is_nobody_to_take_them(before: ClusterState) -> None:
+    for each in settled(before).partitions:
+        if len(each.replicas) < each.copies and each.leader >= 0 and not each.is_moving:
+            assert {target.broker_id for target in before.targets()} <= set(each.replicas)

@@ -14,6 +14,7 @@ from odradek.cluster.reassignments import Reassignment
 from odradek.cluster.records import LoadRecord
 from odradek.cluster.results import ConfigChange, ConfigOp, NewTopic
 from odradek.cluster.writer import unchanged
+from odradek.config.broker_groups import OFFSETS_TOPIC
 from odradek.metastore.memory import MemoryServer
 from odradek.metastore.store import Put
 from tests.cluster.clusters import kill, play, start, until
@@ -177,6 +178,54 @@ def test_a_broker_that_joins_gets_its_share() -> None:
         await stop_all(*clusters)
 
     play(scenario)
+
+
+def test_the_topic_of_the_offsets_gets_its_copies_and_then_counts_on_them() -> None:
+    async def scenario() -> None:
+        server = MemoryServer()
+        clusters = [await start(server, 0)]
+        await clusters[0].create_topics([NewTopic(OFFSETS_TOPIC, 4, 1), NewTopic("own", 2, 1)])
+        followers = asyncio.create_task(follow(clusters[0]))
+        clusters.append(await start(server, 1))
+        image = await until(clusters[0], lambda image: has_copies(image, 2))
+        assert "min.insync.replicas" not in image.topics[OFFSETS_TOPIC].configs
+        clusters.append(await start(server, 2))
+        image = await until(clusters[0], lambda image: part(image, OFFSETS_TOPIC).min_isr == 2)
+        assert has_copies(image, 3)
+        assert image.topics[OFFSETS_TOPIC].configs["min.insync.replicas"] == "2"
+        assert {len(each.replicas) for each in image.topics["own"].partitions} == {1}
+        followers.cancel()
+        await stop_all(*clusters)
+
+    play(scenario)
+
+
+def test_the_topic_of_the_offsets_has_as_many_copies_as_an_operator_has_decided() -> None:
+    async def scenario() -> None:
+        decided = {"offsets.topic.replication.factor": 2}
+        server = MemoryServer()
+        clusters = [await start(server, 0, config=decided)]
+        await clusters[0].create_topics([NewTopic(OFFSETS_TOPIC, 6, 1)])
+        followers = asyncio.create_task(follow(clusters[0]))
+        clusters += [await start(server, broker_id, config=decided) for broker_id in (1, 2)]
+
+        def is_shared(image: ClusterImage) -> bool:
+            held = [
+                sum(broker in each.replicas for each in image.topics[OFFSETS_TOPIC].partitions) for broker in range(3)
+            ]
+            return has_copies(image, 2) and held == [4, 4, 4]
+
+        image = await until(clusters[0], is_shared)
+        assert "min.insync.replicas" not in image.topics[OFFSETS_TOPIC].configs
+        followers.cancel()
+        await stop_all(*clusters)
+
+    play(scenario)
+
+
+def has_copies(image: ClusterImage, count: int) -> bool:
+    parts = image.topics[OFFSETS_TOPIC].partitions
+    return not image.reassigning and all(len(each.isr) == len(each.replicas) == count for each in parts)
 
 
 def test_only_so_many_replicas_move_into_a_broker_at_a_time() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from kio.schema.errors import ErrorCode
 
+from odradek.config.broker_groups import OFFSETS_TOPIC
 from odradek.groups.records import CommittedOffset, GroupKey, OffsetKey, group_key, offset_key, read_key
-from odradek.groups.settings import OFFSETS_TOPIC
 from odradek.groups.topic import CREATION_WAIT_S
 from odradek.groups.vocabulary import JoinRequest, JoinResult, LeavingMember, SyncRequest, SyncResult
 from odradek.groups.writer import TURN_CHANGES_MAX

@@ -19,8 +19,8 @@ from odradek.cluster.image import BrokerImage, ClusterImage, ImageDelta, Partiti
 from odradek.cluster.records import Endpoint
 from odradek.cluster.results import NewTopic, TopicResult
 from odradek.config import BrokerConfig
+from odradek.config.broker_groups import OFFSETS_TOPIC
 from odradek.groups.coordinator import GroupCoordinator, LedPartition
-from odradek.groups.settings import OFFSETS_TOPIC
 from odradek.log.append import AppendResult
 from odradek.replication.errors import PartitionError
 from odradek.simulation import SimulatedLoop

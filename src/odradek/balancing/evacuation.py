@@ -37,8 +37,8 @@ def _evacuated(tally: Tally, position: int, leaving: list[int]) -> Iterator[Move
         yield tally.change(position, after, " and ".join(_why(tally, replica) for replica in left))
 
 
-def refuge(tally: Tally, partition: PartitionState, replicas: tuple[int, ...], source: int) -> int | None:
-    """Who takes the source's replica: in a rack that has none of the others if there is one, with the least load."""
+def refuge(tally: Tally, partition: PartitionState, replicas: tuple[int, ...], source: int | None = None) -> int | None:
+    """Who takes the source's replica, or one more: if possible in a rack that has none of the others, least loaded."""
     state = tally.state
     choices = [each for each in tally.targets if each not in replicas and tally.has_room(each, partition.size_bytes)]
     if not choices:

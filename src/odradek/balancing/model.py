@@ -32,6 +32,8 @@ class PartitionState:
     isr: tuple[int, ...]
     size_bytes: int = 0
     is_moving: bool = False
+    copies: int = 0
+    """Replicas it should have as soon as there are brokers for them, 0 for as many as it has."""
 
     @property
     def name(self) -> str:

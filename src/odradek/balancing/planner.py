@@ -1,8 +1,9 @@
-"""The whole plan: leaderships first, then replicas that must leave, racks, shares, and preferred leaders."""
+"""The whole plan: leaderships, then replicas that must leave, missing copies, racks, shares, preferred leaders."""
 
 from collections.abc import Iterator
 from itertools import islice
 
+from odradek.balancing.copying import add_copies
 from odradek.balancing.evacuation import evacuate
 from odradek.balancing.leadership import drained_transfers, even_preferences, preferred_transfers
 from odradek.balancing.model import Blocked, ClusterState, Move, Plan
@@ -44,6 +45,7 @@ def _moves(tally: Tally, blocked: list[Blocked], balances: bool, restores_leader
         else:
             yield step
     if balances:
+        yield from add_copies(tally)
         yield from spread(tally)
         yield from share(tally)
     if balances and restores_leaders:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from odradek import __version__
+from odradek.cluster.health import HealthOf, PartitionHealth
 from odradek.observe.metrics import Registry, Sample
 from odradek.observe.process import register_process_metrics
 from odradek.replication.partition import Partition
@@ -117,6 +118,12 @@ def _register_replication(registry: Registry, broker: Broker) -> None:
         "Most committed records that any followed partition misses, as far as its leader has said.",
         lambda: fetchers.lag_max,
     )
+    registry.read_counters(
+        "odradek_isr_changes_total",
+        "Times that replicas left or joined the in-sync replicas of a partition this broker leads.",
+        ("change",),
+        lambda: [(("shrink",), broker.isr_changes.shrinks), (("expand",), broker.isr_changes.expansions)],
+    )
     registry.read_gauges(
         "odradek_unfollowed_partitions",
         "Followed partitions left out: failed until their leader changes, waiting after an error, or throttled.",
@@ -139,6 +146,24 @@ def _register_cluster(registry: Registry, broker: Broker) -> None:
             (("draining",), float(len(cluster.image.draining_brokers() & cluster.image.brokers.keys()))),
         ],
     )
+    registry.read_gauges(
+        "odradek_broker_disk_bytes",
+        "Room on the volumes of each broker's log directories, as it said last; nothing while a broker is alone.",
+        ("broker", "room"),
+        lambda: [
+            ((str(broker_id), room), float(number))
+            for broker_id, load in cluster.image.loads.items()
+            for room, number in (("total", load.disk_total_bytes), ("free", load.disk_free_bytes))
+        ],
+    )
+    _register_partition_health(registry, broker)
+    registry.read_counters(
+        "odradek_leader_elections_total",
+        "Leaders that this broker elected as the controller, by where they were found: recovery and unclean may have "
+        "lost records, none means that nobody was found.",
+        ("found",),
+        lambda: [((kind,), number) for kind, number in cluster.elections.items()],
+    )
     registry.read_gauge(
         "odradek_reassigning_partitions", "Partitions on the move.", lambda: len(cluster.image.reassigning)
     )
@@ -146,6 +171,37 @@ def _register_cluster(registry: Registry, broker: Broker) -> None:
         "odradek_planned_moves",
         "Partitions that the controller will move when others have arrived.",
         lambda: cluster.planned_moves,
+    )
+
+
+def _register_partition_health(registry: Registry, broker: Broker) -> None:
+    """The same on every broker: an alert takes the maximum, not the sum."""
+    health_of = HealthOf()
+
+    def gauge(name: str, text: str, number_of: Callable[[PartitionHealth], int]) -> None:
+        registry.read_gauge(name, text, lambda: number_of(health_of(broker.cluster.image)))
+
+    gauge("odradek_cluster_partitions", "Partitions of all topics in the cluster.", lambda each: each.partitions)
+    gauge("odradek_offline_partitions", "Partitions of the cluster without a leader.", lambda each: each.offline)
+    gauge(
+        "odradek_under_replicated_partitions",
+        "Partitions of the cluster with fewer replicas in sync than they have.",
+        lambda each: each.under_replicated,
+    )
+    gauge(
+        "odradek_under_min_isr_partitions",
+        "Partitions of the cluster with fewer replicas in sync than min.insync.replicas: acks=all is refused.",
+        lambda each: each.under_min_isr,
+    )
+    gauge(
+        "odradek_at_min_isr_partitions",
+        "Partitions of the cluster with just as many replicas in sync as min.insync.replicas.",
+        lambda each: each.at_min_isr,
+    )
+    gauge(
+        "odradek_preferred_replica_imbalance",
+        "Partitions of the cluster that are not led by their preferred leader.",
+        lambda each: each.led_elsewhere,
     )
 
 

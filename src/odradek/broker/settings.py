@@ -14,6 +14,9 @@ from odradek.config.listener import split_address
 NAMED = {"node_id": "node.id", "metadata": "odradek.metadata"}
 """Options of the command line that stand for one configuration key."""
 
+SHARED_METADATA = ("unix:", "etcd:", "etcds:")
+"""Of a broker among others: where nobody says otherwise its host is its rack, so that no host has all copies."""
+
 
 def load_config(options: StartOptions) -> BrokerConfig:
     """Raises ConfigError with one line that names the file or key."""
@@ -29,8 +32,8 @@ def load_config(options: StartOptions) -> BrokerConfig:
         values["advertised.listeners"] = f"PLAINTEXT://{options.advertise}"
     if not {"log.dirs", "log.dir"} & values.keys():
         values["log.dirs"] = options.data_dir or default_data_directory()
-    if str(values.get("odradek.metadata")).startswith("unix:"):
-        values.setdefault("broker.rack", socket.gethostname())  # As its neighbours, the supervisor's own.
+    if str(values.get("odradek.metadata")).startswith(SHARED_METADATA):
+        values.setdefault("broker.rack", socket.gethostname())
     return BrokerConfig.parse(values)
 
 

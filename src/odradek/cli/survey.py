@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from odradek.balancing.model import BrokerState, ClusterState, PartitionState
 from odradek.cli.session import REQUEST_TIMEOUT_S, Session, split_address
 from odradek.cli.wire import BrokerConnection, require, schema
+from odradek.config.broker_groups import OFFSETS_TOPIC
 
 if TYPE_CHECKING:
     from odradek.cli.errors import CommandError
@@ -19,6 +20,7 @@ BROKER = 4
 """The type of a broker's configuration in the protocol; the empty name is the default of all brokers."""
 DRAINING, PAUSED = "odradek.draining.brokers", "odradek.balancing.paused"
 PERCENTAGE, RESTORES = "leader.imbalance.per.broker.percentage", "auto.leader.rebalance.enable"
+OFFSETS_COPIES = "offsets.topic.replication.factor"
 ASKED_AT_A_TIME = 16
 """Brokers that are asked together for what they hold."""
 
@@ -112,6 +114,7 @@ class Survey:
                 each.isr,
                 sizes.get((each.topic, each.index), 0),
                 each.is_moving,
+                copies=int(self.settings.get(OFFSETS_COPIES) or 0) if each.topic == OFFSETS_TOPIC else 0,
             )
             for each in self.partitions
         ]
@@ -183,7 +186,7 @@ def _with_settings(described: Survey) -> Survey:
     up = [each for each in described.brokers if not each.is_fenced]
     for broker in sorted(up, key=lambda each: each.broker_id != described.controller_id):
         try:
-            own = _configs(broker, str(broker.broker_id), (PAUSED, PERCENTAGE, RESTORES))
+            own = _configs(broker, str(broker.broker_id), (PAUSED, PERCENTAGE, RESTORES, OFFSETS_COPIES))
             text = _configs(broker, "", (DRAINING,)).get(DRAINING) or ""
         except OSError:
             continue

@@ -5,15 +5,15 @@ from uuid import UUID
 
 from odradek.balancing.model import BrokerState, ClusterState, PartitionState
 from odradek.cluster.ids import uuid_from_text
-from odradek.cluster.image import ClusterImage, PartitionImage, TopicImage
+from odradek.cluster.image import EMPTY, ClusterImage, PartitionImage, TopicImage
 from odradek.cluster.reassignments import is_reassigning, target_replicas
 from odradek.cluster.records import LoadRecord
 
 Key = tuple[UUID, int]
 
 
-def balance_state(image: ClusterImage) -> ClusterState:
-    """Every broker and every partition."""
+def balance_state(image: ClusterImage, copies: Mapping[str, int] = EMPTY) -> ClusterState:
+    """Every broker and every partition. `copies` by topic, where it should have more than it has."""
     draining = image.draining_brokers()
     brokers = {
         broker_id: BrokerState(
@@ -27,7 +27,7 @@ def balance_state(image: ClusterImage) -> ClusterState:
     }
     sizes, means = _largest(image.loads), {broker: _mean_bytes(load) for broker, load in image.loads.items()}
     partitions = [
-        _partition(topic, index, partition, sizes, means)
+        _partition(topic, index, partition, sizes, means, copies.get(topic.name, 0))
         for topic in image.topics.values()
         for index, partition in enumerate(topic.partitions)
     ]
@@ -35,8 +35,9 @@ def balance_state(image: ClusterImage) -> ClusterState:
 
 
 def _partition(
-    topic: TopicImage, index: int, partition: PartitionImage, sizes: Mapping[Key, int], means: Mapping[int, int]
-) -> PartitionState:
+    topic: TopicImage, index: int, partition: PartitionImage, sizes: Mapping[Key, int], means: Mapping[int, int],
+    copies: int,
+) -> PartitionState:  # fmt: skip
     size = sizes.get((topic.topic_id, index))
     return PartitionState(
         topic.name,
@@ -46,6 +47,7 @@ def _partition(
         partition.isr,
         means.get(partition.leader, 0) if size is None else size,
         is_moving=is_reassigning(partition),
+        copies=copies,
     )
 
 

@@ -6,11 +6,12 @@ the interval of the configuration, and when a plan is done. So a new controller 
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
 import msgspec
+from kio.schema.errors import ErrorCode
 
 from odradek.balancing.model import Move, Plan, Transfer
 from odradek.balancing.planner import make_plan
@@ -18,16 +19,19 @@ from odradek.balancing.waves import next_wave
 from odradek.cluster.balance_state import balance_state
 from odradek.cluster.balance_steps import begun, flows, leaders, transferred
 from odradek.cluster.chunks import for_each_chunk
+from odradek.cluster.configs import Configs
 from odradek.cluster.controller import Controller
 from odradek.cluster.duties import Duties, PartitionChange
 from odradek.cluster.elections import to_record
 from odradek.cluster.image import ClusterImage, ImageDelta
 from odradek.cluster.image_feed import ImageFeed
 from odradek.cluster.keys import Keys
+from odradek.cluster.offsets_topic import missing_configs, wanted_copies
 from odradek.cluster.reassignments import finished
 from odradek.cluster.results import MetadataUnavailable
 from odradek.cluster.writer import Writer, unchanged
 from odradek.config import BrokerConfig
+from odradek.config.broker_groups import OFFSETS_TOPIC
 from odradek.metastore.store import Compare, LeaseLost, NotApplied, Put, Revision, Target
 
 log = logging.getLogger(__name__)
@@ -51,12 +55,13 @@ class Balancer:
         keys: Keys,
         writer: Writer,
         controller: Controller,
+        configs: Configs,
         config: Callable[[], BrokerConfig],
         leads: Callable[[], bool],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._feed, self._keys, self._writer, self._controller = feed, keys, writer, controller
-        self._config, self._leads, self._loop = config, leads, loop
+        self._configs, self._config, self._leads, self._loop = configs, config, leads, loop
         self._reason = asyncio.Event()
         self._is_stale, self._has_moved = True, False
         self._planned: list[Move] = []
@@ -72,7 +77,7 @@ class Balancer:
         if delta.brokers or delta.controller_changed or any(kind == "broker" for kind, _ in delta.configs):
             self._is_stale = True
             self._reason.set()
-        elif delta.reassignments_changed:
+        elif delta.reassignments_changed or any(topic.name == OFFSETS_TOPIC for topic in delta.topics_created):
             self._reason.set()
 
     async def run(self) -> None:
@@ -103,6 +108,7 @@ class Balancer:
 
     async def _step(self) -> None:
         await self._finish()
+        await self._complete_offsets_topic()
         if self._has_moved and not self._planned and not self._feed.image.reassigning:
             self._is_stale = True
         if self._is_stale:
@@ -135,6 +141,15 @@ class Balancer:
         put = Put(key, msgspec.structs.replace(record, op_id=self._writer.new_op_id()).encode())
         return await self._writer.commit(when, [put])
 
+    async def _complete_offsets_topic(self) -> None:
+        """Its copies have been made: from now on it may count on them."""
+        missing = missing_configs(self._feed.image, self._config())
+        if missing:
+            log.info("%s: %s", OFFSETS_TOPIC, ", ".join(f"{each.key}={each.value}" for each in missing))
+            result = await self._configs.alter("topic", OFFSETS_TOPIC, missing, False)
+            if result.error is not ErrorCode.none:
+                log.warning("%s could not be configured: %s", OFFSETS_TOPIC, result.message or result.error.name)
+
     def _seat(self, image: ClusterImage) -> Compare:
         return Compare(self._keys.controller, Target.CREATE, image.controller_revision)
 
@@ -155,6 +170,7 @@ class Balancer:
             self._feed.image,
             percentage=config.get("leader.imbalance.per.broker.percentage"),
             restores_leaders=config.get("auto.leader.rebalance.enable"),
+            copies=wanted_copies(config),
         )
         plan = await self._loop.run_in_executor(None, make)
         self._planned = list(plan.moves)
@@ -200,11 +216,10 @@ class Balancer:
             await self._feed.reach(await self._controller.carry_out(Duties(partitions=changes), self._feed.image))
 
 
-def plan_for(image: ClusterImage, *, percentage: int, restores_leaders: bool) -> Plan:
+def plan_for(image: ClusterImage, *, percentage: int, restores_leaders: bool, copies: Mapping[str, int]) -> Plan:
     """The next moves and all transfers for this image."""
-    return make_plan(
-        balance_state(image), percentage=percentage, restores_leaders=restores_leaders, moves_max=PLANNED_MAX
-    )
+    state = balance_state(image, copies)
+    return make_plan(state, percentage=percentage, restores_leaders=restores_leaders, moves_max=PLANNED_MAX)
 
 
 def _told(transfer: Transfer) -> str:

@@ -106,6 +106,7 @@ class Cluster:
             self._keys,
             self._writer,
             self._controller,
+            self._configs,
             lambda: self.config,
             lambda: self.is_controller,
             loop,
@@ -145,6 +146,11 @@ class Cluster:
     def planned_moves(self) -> int:
         """Moves of replicas that this broker, as the controller, has planned and not begun."""
         return self._balancer.planned_moves
+
+    @property
+    def elections(self) -> Mapping[str, int]:
+        """Leaders that this broker elected as the controller since its start, by where they were found."""
+        return self._controller.elections
 
     def leads(self, topic: TopicImage, index: int) -> bool:
         """Whether this broker, as it is registered now, leads the partition."""

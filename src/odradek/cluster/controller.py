@@ -1,6 +1,7 @@
 """Carries out what `decide_duties` says. Every write also compares the controller's own seat."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -29,6 +30,8 @@ class Controller:
 
     def __init__(self, keys: Keys, writer: Writer, writes: TopicWrites) -> None:
         self._keys, self._writer, self._writes = keys, writer, writes
+        self.elections: Counter[str] = Counter()
+        """Leaders elected since the start, by where they were found (`Election.kind`)."""
 
     async def carry_out(self, duties: Duties, image: ClusterImage) -> Revision:
         """The latest revision written; 0 when nothing was. What lost a race is left for the next image."""
@@ -65,7 +68,10 @@ class Controller:
                 key = self._keys.partition(change.topic.topic_id, change.index)
                 when.append(unchanged(key, change.before.mod_revision))
                 then.append(Put(key, msgspec.structs.replace(change.election.record, op_id=op_id).encode()))
-            return await self._writer.commit(when, then)
+            revision = await self._writer.commit(when, then)
+            if revision is not None:
+                self.elections.update(each.election.kind for each in chunk if _elects(each))
+            return revision
 
         leaderless_first = sorted(changes, key=_has_leader)
         return await for_each_chunk(leaderless_first, self._writer.max_operations - 1, commit)
@@ -86,6 +92,10 @@ class Controller:
         record = msgspec.structs.replace(entry.record, waiting=waiting, op_id=self._writer.new_op_id())
         operation: Operation = Put(key, record.encode()) if waiting else Delete(key)
         return await self._writer.commit([unchanged(key, entry.mod_revision)], [operation])
+
+
+def _elects(change: PartitionChange) -> bool:
+    return change.election.record.leader_epoch != change.before.leader_epoch
 
 
 def _has_leader(change: PartitionChange) -> bool:

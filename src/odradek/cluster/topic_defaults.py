@@ -33,9 +33,12 @@ def topic_defaults(config: BrokerConfig, active_brokers: int, placement_start: i
     partitions, factor = config.get("num.partitions"), config.get("default.replication.factor")
     if active_brokers < CLUSTER_SIZE or _is_decided(config, "default.replication.factor"):
         return Defaults(partitions, factor, placement_start)
-    if _is_decided(config, "min.insync.replicas"):
-        return Defaults(partitions, REPLICATION_FACTOR, placement_start)
-    return Defaults(partitions, REPLICATION_FACTOR, placement_start, {"min.insync.replicas": MIN_INSYNC_REPLICAS})
+    return Defaults(partitions, REPLICATION_FACTOR, placement_start, replicated_configs(config))
+
+
+def replicated_configs(config: BrokerConfig) -> Mapping[str, str]:
+    """Overrides of a topic with three copies for which nobody has decided otherwise."""
+    return {} if _is_decided(config, "min.insync.replicas") else {"min.insync.replicas": MIN_INSYNC_REPLICAS}
 
 
 def _is_decided(config: BrokerConfig, key: str) -> bool:

@@ -14,12 +14,13 @@ from uuid import UUID
 from kio.schema.errors import ErrorCode
 
 from odradek.cluster.image import ImageDelta, TopicImage
+from odradek.config.broker_groups import OFFSETS_TOPIC
 from odradek.groups.group import ClassicGroup
 from odradek.groups.loading import Replay
 from odradek.groups.offsets import TopicOffsets
 from odradek.groups.partitioning import partition_for
 from odradek.groups.records import CommittedOffset, CorruptRecordError, OffsetKey
-from odradek.groups.settings import OFFSETS_TOPIC, ConfigSource, CoordinatorSettings
+from odradek.groups.settings import ConfigSource, CoordinatorSettings
 from odradek.groups.shard import Shard
 from odradek.groups.timers import Alarm, TimerHeap
 from odradek.groups.topic import OffsetsTopic, TopicCreator

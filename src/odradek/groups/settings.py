@@ -5,8 +5,6 @@ from typing import Any, Protocol
 
 from odradek.groups.group import GroupSettings
 
-OFFSETS_TOPIC = "__consumer_offsets"
-
 _MINUTE_MS = 60_000
 
 

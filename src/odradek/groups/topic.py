@@ -9,7 +9,8 @@ from kio.schema.errors import ErrorCode
 
 from odradek.cluster.image import ClusterImage
 from odradek.cluster.results import MetadataUnavailable, NewTopic, TopicResult
-from odradek.groups.settings import OFFSETS_TOPIC, CoordinatorSettings
+from odradek.config.broker_groups import OFFSETS_TOPIC
+from odradek.groups.settings import CoordinatorSettings
 
 logger = logging.getLogger(__name__)
 
