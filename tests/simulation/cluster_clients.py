@@ -110,6 +110,8 @@ class IdempotentProducer(Client):
         self.place, self.window = place, window
         self.producer_id = self.epoch = -1
         self.sequence = self.number = 0
+        self.is_known = False
+        """A batch of it is stored."""
         self.unacknowledged: list[tuple[int, list[str]]] = []
         """First sequence and values of each batch."""
 
@@ -142,6 +144,8 @@ class IdempotentProducer(Client):
 
     def _fill(self) -> None:
         wanted = self.chance.randint(1, self.window)
+        if not self.is_known:  # Of a producer that is not, brokers take any sequence for the first, as Kafka's do.
+            wanted = 1
         while len(self.unacknowledged) < wanted:
             size = self.chance.randint(1, BATCH_RECORDS_MAX)
             values = [f"{self.name}:{self.number + each}" for each in range(size)]
@@ -180,6 +184,7 @@ class IdempotentProducer(Client):
         """The error's name, empty when the batch is done with. Behind one that failed, sequences are out of order."""
         error = answer.error_code
         if error is ErrorCode.none:
+            self.is_known = True
             self.unacknowledged.remove(batch)
             self.history.add(*(Acknowledged(self.place, v, answer.base_offset + n) for n, v in enumerate(batch[1])))
             return ""

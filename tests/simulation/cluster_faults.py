@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from odradek.simulation import CrashKind
+from tests.simulation import cluster_operators as operators
 from tests.simulation.cluster_world import CLIENT, DIRECTORY, host_of
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 LONG_SECONDS = (0.2, 1.0, 4.0, 14.0)
 CRASH_STEPS_MAX, CRASH_WRITES_MAX = 80, 6
 ARMED_SECONDS = 3.0
+DISK_NOTICED_SECONDS = 5.0
+"""A start that began on a full disk may end so long after there is room again."""
 
 Fault = Callable[["ClusterLives"], Awaitable[None]]
 
@@ -87,5 +90,26 @@ async def reset(lives: "ClusterLives") -> None:
         lives.world.network.reset_connections(host_of(near), far)
 
 
-FAULTS: tuple[tuple[int, Fault], ...] = ((5, crash), (1, crash_several), (4, isolate), (3, lose_store), (1, reset))
+async def fill_disk(lives: "ClusterLives") -> None:
+    """A broker's disk takes no more, for a while."""
+    broker_id, seconds = lives.any_broker(), duration(lives)
+    disk = lives.machines[broker_id].disk
+    disk.capacity_bytes = disk.used_bytes + lives.chance.choice((0, 500, 5000))
+    lives.disk_trouble(broker_id, seconds + DISK_NOTICED_SECONDS)
+    await asyncio.sleep(seconds)
+    disk.capacity_bytes = None
+
+
+FAULTS: tuple[tuple[int, Fault], ...] = (
+    (5, crash),
+    (1, crash_several),
+    (4, isolate),
+    (3, lose_store),
+    (1, reset),
+    (1, fill_disk),
+    (2, operators.reassign),
+    (1, operators.drain),
+    (1, operators.change_min_isr),
+    (1, operators.elect_preferred),
+)
 """With their weights."""

@@ -11,7 +11,7 @@ from typing import Any
 from kio.schema.errors import ErrorCode
 
 from odradek.simulation import Process
-from tests.simulation import cluster_faults
+from tests.simulation import cluster_faults, cluster_operators
 from tests.simulation.cluster_checks import CommittedLogs, unequal, unhealthy
 from tests.simulation.cluster_clients import (
     RETRIED,
@@ -143,7 +143,10 @@ class ClusterLives(ClusterWorld):
         for broker_id in self.ids:
             self.links[broker_id].heal()
             self.machines[broker_id].disk.crash_at(NEVER, "process")
+            self.machines[broker_id].disk.capacity_bytes = None
             self.rests_until[broker_id] = 0.0
+        async with asyncio.timeout(SETTLE_SECONDS_MAX):
+            await cluster_operators.undo(self)
 
     async def settle(self, when: str, problem: Callable[[ClusterWorld], str]) -> None:
         """Returns once there is no problem any more; fails when that takes too long."""

@@ -18,6 +18,7 @@ from odradek.cluster.image_builder import ImageBuilder
 from odradek.cluster.keys import Keys
 from odradek.cluster.results import ClusterStartError, MetadataUnavailable
 from odradek.config import BrokerConfig
+from odradek.log.errors import LogError
 from odradek.log.log import Log
 from odradek.metastore.memory import Faults, Link, MemoryServer, MemoryStore
 from odradek.metastore.store import StoreError
@@ -61,6 +62,7 @@ class ClusterWorld:
         self.power_lost_at: dict[int, int] = {}
         """Broker -> the store's revision when it last lost what was not on its disk."""
         self.store_troubled_until = 0.0
+        self.disk_troubled_until: dict[int, float] = {}
         self.leaving: dict[int, asyncio.Future[None]] = {}
         self.deaths: list[tuple[int, Exception]] = []
         """Brokers that ended by themselves, and of what."""
@@ -115,8 +117,14 @@ class ClusterWorld:
 
     def is_explained(self, broker_id: int, error: Exception) -> bool:
         """Whether what a broker ended of is what was done to it."""
+        if isinstance(error, LogError):
+            return self.now < self.disk_troubled_until.get(broker_id, 0.0)
         is_about_store = isinstance(error, StoreError | MetadataUnavailable | ClusterStartError)
         return is_about_store and self.now < self.store_troubled_until
+
+    def disk_trouble(self, broker_id: int, seconds: float) -> None:
+        """For so long its disk takes no writes: it serves what it has, but does not start."""
+        self.disk_troubled_until[broker_id] = self.now + seconds
 
     def store_trouble(self, seconds: float) -> None:
         """For so long, and until the last attempt to start that began meanwhile has ended, the store may fail."""
