@@ -363,6 +363,23 @@ def test_a_replica_that_is_new_here_is_made_although_another_directory_has_faile
     asyncio.run(scenario())
 
 
+def test_a_change_of_configuration_commits_nothing_on_a_follower(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        replicas = Replicas(await opened(tmp_path))
+        followed = partition_image(3, leader=2, replicas=(2, 1), isr=(2,))
+        await replicas.show(topic_image("flights", FLIGHTS, followed))
+        (partition,) = replicas.manager.partitions()
+        partition.append_replicated(batch(b"not", b"committed"))
+        assert partition.log.log_end_offset == 2
+        await replicas.show(topic_image("flights", FLIGHTS, followed, retention_ms="5"), configs=("flights",))
+        assert partition.log.config.retention_ms == 5
+        assert partition.high_watermark == 0
+        assert not partition.has_followers
+        await replicas.logs.stop()
+
+    asyncio.run(scenario())
+
+
 def test_a_change_of_configuration_reaches_the_log(tmp_path: Path) -> None:
     async def scenario() -> None:
         replicas = Replicas(await opened(tmp_path))

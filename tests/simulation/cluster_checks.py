@@ -17,12 +17,41 @@ class CommittedLogs:
         self._batches: dict[Place, dict[int, bytes]] = {}
         self._compared: dict[tuple[int, Partition], int] = {}
         """Replica (of one life of a broker) -> up to where it is known to agree."""
+        self._leaders: dict[tuple[Place, int], tuple[int, int]] = {}
+        """Leader epoch -> who leads in it: a broker, in one broker epoch."""
+        self._halted: dict[Partition, tuple[int, int]] = {}
+        """Leaders that lack replicas in sync -> committed state they know, and their high watermark."""
 
     def look(self) -> None:
         """Compare what each live replica has come to call committed. Raises AssertionError."""
+        self._look_at_epochs()
         for broker_id in self._cluster.ids:
             for partition in self._cluster.partitions_of(broker_id):
                 self._compare(broker_id, partition)
+                self._look_at_leader(broker_id, partition)
+
+    def _look_at_epochs(self) -> None:
+        """Every assumption of leadership has an epoch of its own, also by the same broker after a restart."""
+        for topic_id, parts in self._cluster.truth().parts.items():
+            for index, state in parts.items():
+                if state.leader == NO_LEADER:
+                    continue
+                who = (state.leader, state.leader_broker_epoch)
+                known = self._leaders.setdefault(((topic_id, index), state.leader_epoch), who)
+                assert known == who, f"partition {index} is led by {known} and by {who} in epoch {state.leader_epoch}"
+
+    def _look_at_leader(self, broker_id: int, partition: Partition) -> None:
+        """Nothing becomes committed while fewer replicas are in sync than min.insync.replicas (KIP-966)."""
+        followers = partition._followers
+        if followers is None or partition._isr_size >= partition._min_isr:
+            self._halted.pop(partition, None)
+            return
+        revision, end = self._halted.setdefault(partition, (followers.image.mod_revision, partition.high_watermark))
+        if revision != followers.image.mod_revision:
+            self._halted[partition] = (followers.image.mod_revision, partition.high_watermark)
+            return
+        name = f"{partition.topic}-{partition.index} on broker {broker_id}"
+        assert partition.high_watermark == end, f"{name} commits offset {end} with {followers.image.isr} in sync"
 
     def _compare(self, broker_id: int, partition: Partition) -> None:
         end, compared = partition.high_watermark, self._compared.get((broker_id, partition), 0)

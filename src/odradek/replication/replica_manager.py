@@ -255,7 +255,8 @@ class ReplicaManager:
             for replica in self._by_name.get(name, {}).values():
                 if topic is not None and isinstance(replica, Partition):
                     replica.log.config = self._topic_config(topic)
-                    replica.configure(topic.partitions[replica.index])
+                    if replica.error is ErrorCode.none:  # Only a leader decides what is committed.
+                        replica.configure(topic.partitions[replica.index])
 
     def _topic_config(self, topic: TopicImage) -> TopicConfig:
         return TopicConfig.of(self._config(), topic.configs)
