@@ -100,6 +100,35 @@ async def fill_disk(lives: "ClusterLives") -> None:
     disk.capacity_bytes = None
 
 
+async def disturb_store(lives: "ClusterLives") -> None:
+    """For a while transactions are refused, applied late, or applied without an answer, as by an etcd in trouble."""
+    faults, rate = lives.store_faults, lives.chance.choice((0.05, 0.2))
+    lives.store_trouble(seconds := duration(lives))
+    faults.refused_rate = faults.reply_lost_rate = faults.applied_late_rate = rate
+    await asyncio.sleep(seconds)
+    faults.refused_rate = faults.reply_lost_rate = faults.applied_late_rate = 0.0
+
+
+async def expire_leases(lives: "ClusterLives") -> None:
+    """All at once: what etcd does after it was paused."""
+    lives.store_trouble(lives.session_s)
+    lives.server.expire_all_leases()
+
+
+async def compact_store(lives: "ClusterLives") -> None:
+    """Whoever is behind has to load everything again."""
+    lives.server.compact_everything()
+
+
+async def skew_clock(lives: "ClusterLives") -> None:
+    """Somebody sets a broker's clock, or it runs too quickly or too slowly from now on."""
+    clock = lives.machines[lives.any_broker()].clock
+    if lives.chance.random() < 0.5:
+        clock.jump(lives.chance.choice((-3_600_000, -1_000, 1_000, 3_600_000)))
+    else:
+        clock.drift = lives.chance.choice((-0.01, 0.01))
+
+
 FAULTS: tuple[tuple[int, Fault], ...] = (
     (5, crash),
     (1, crash_several),
@@ -107,6 +136,10 @@ FAULTS: tuple[tuple[int, Fault], ...] = (
     (3, lose_store),
     (1, reset),
     (1, fill_disk),
+    (1, disturb_store),
+    (1, expire_leases),
+    (1, compact_store),
+    (1, skew_clock),
     (2, operators.reassign),
     (1, operators.drain),
     (1, operators.change_min_isr),

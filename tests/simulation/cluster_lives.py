@@ -140,6 +140,7 @@ class ClusterLives(ClusterWorld):
 
     async def heal(self) -> None:
         self.world.network.heal()
+        self.store_faults.refused_rate = self.store_faults.reply_lost_rate = self.store_faults.applied_late_rate = 0.0
         for broker_id in self.ids:
             self.links[broker_id].heal()
             self.machines[broker_id].disk.crash_at(NEVER, "process")

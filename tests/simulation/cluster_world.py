@@ -50,7 +50,8 @@ class ClusterWorld:
         self.chance = Random(f"{seed} cluster")
         self.flushed = flushed
         self.ids = tuple(range(1, self.chance.choice(SIZES) + 1))
-        self.server = MemoryServer(faults=Faults(Random(f"{seed} store")))
+        self.store_faults = Faults(Random(f"{seed} store"))
+        self.server = MemoryServer(faults=self.store_faults)
         self.session_s = self.chance.choice(SESSION_MS) / 1000
         self.config = self._draw_config()
         self.links = {broker_id: Link() for broker_id in self.ids}
