@@ -20,6 +20,27 @@ def test_nothing_changes_while_everybody_is_there() -> None:
     assert elect(led, brokers(broker(0), broker(1))) is None
 
 
+def test_who_is_to_be_avoided_leads_only_where_nobody_else_in_sync_can() -> None:
+    led = partition([0, 1, 2], leader=(0, 1), isr=[(0, 1), (2, 1)], last_leader=0)
+    present = brokers(broker(0), broker(1), broker(2))
+    election = elect(led, present, avoided={0})
+    assert election is not None
+    assert (election.kind, election.record.leader, election.record.leader_epoch) == ("isr", 2, 6)
+    assert election.record.isr == led_isr(led), "it keeps its place in sync"
+    assert elect(led, present, avoided={0, 2}) is None
+
+
+def led_isr(of: PartitionImage) -> tuple[tuple[int, int], ...]:
+    return tuple(zip(of.isr, of.isr_epochs, strict=True))
+
+
+def test_who_is_to_be_avoided_takes_over_when_the_others_are_gone() -> None:
+    led = partition([0, 1], leader=(0, 1), isr=[(0, 1), (1, 1)])
+    election = elect(led, brokers(broker(0, fenced=True), broker(1)), avoided={1})
+    assert election is not None
+    assert election.record.leader == 1
+
+
 def test_a_restart_is_an_election_with_a_new_leader_epoch() -> None:
     led = partition([0], leader=(0, 1), isr=[(0, 1)])
     kind, record = elected(led, broker(0, 9, predecessor=1))

@@ -32,6 +32,13 @@ def test_the_key_with_the_finest_unit_wins(static: Mapping[str, object], retenti
     assert TopicConfig.of(BrokerConfig.parse(static), {}).retention_ms == retention_ms
 
 
+@pytest.mark.parametrize(
+    ("overrides", "expected"), [({}, False), ({"flush.messages": "1"}, True), ({"flush.ms": "9"}, True)]
+)
+def test_only_flushed_offsets_count_where_durability_is_asked_for(overrides: Mapping[str, str], expected: bool) -> None:
+    assert TopicConfig.of(BrokerConfig.parse({}), overrides).counts_flushed_only is expected
+
+
 def test_topics_with_equal_overrides_share_one_object() -> None:
     broker = BrokerConfig.parse({})
     one = TopicConfig.of(broker, {"retention.ms": "1", "segment.ms": "2"})

@@ -38,7 +38,7 @@ def fetch(of: Followers, broker_id: int, offset: int, *, end: int, now_s: float 
 
 def propose(
     of: Followers, *, end: int = 10, high_watermark: int = 5, epoch_start: int = 0, now_s: float = 0.0,
-    brokers: "MappingProxyType[int, BrokerImage]" = BROKERS,
+    brokers: "MappingProxyType[int, BrokerImage]" = BROKERS, min_isr: int = 1, gray: tuple[int, ...] = (),
 ) -> ReplicaEpochs | None:  # fmt: skip
     return of.propose(
         OWN_EPOCH,
@@ -48,6 +48,8 @@ def propose(
         end_offset=end,
         now_s=now_s,
         lag_s_max=LAG_S,
+        min_isr=min_isr,
+        gray=gray,
     )
 
 
@@ -170,3 +172,34 @@ def test_replicas_that_are_assigned_later_begin_unknown_and_those_removed_are_fo
     assert [each.broker_id for each in two] == [2]
     two.follow(image(1, 2, mod_revision=7), 2.0)
     assert [(each.broker_id, each.offset, each.counted) for each in two] == [(2, 10, True), (3, -1, False)]
+
+
+def test_gray_followers_are_not_waited_for_while_enough_others_are_in_sync() -> None:
+    all_three = followers(1, 2, 3)
+    for each in (2, 3):
+        fetch(all_three, each, 10, end=10)
+    assert propose(all_three, min_isr=2, gray=(2,)) == ((1, 11), (3, 13))
+
+
+def test_where_too_few_would_be_left_a_gray_follower_stays() -> None:
+    all_three = followers(1, 2, 3)
+    for each in (2, 3):
+        fetch(all_three, each, 10, end=10)
+    assert propose(all_three, min_isr=3, gray=(2,)) is None
+    assert propose(all_three, min_isr=2, gray=(2, 3)) == ((1, 11), (2, 12))
+
+
+def test_a_gray_replica_joins_only_where_it_is_needed() -> None:
+    two = followers(1, 2)
+    for each in (2, 3):
+        fetch(two, each, 10, end=10)
+    assert propose(two, min_isr=2, gray=(3,)) is None
+    assert counted(two) == {2}
+    assert propose(two, min_isr=3, gray=(3,)) == ((1, 11), (2, 12), (3, 13))
+
+
+def test_a_gray_leader_leads_on_until_others_do() -> None:
+    all_three = followers(1, 2, 3)
+    for each in (2, 3):
+        fetch(all_three, each, 10, end=10)
+    assert propose(all_three, gray=(LEADER,)) is None

@@ -5,10 +5,8 @@ from kio.schema.errors import ErrorCode
 
 from odradek.replication.followers import FollowerState
 from odradek.replication.high_watermark import (
-    NEVER,
     append_error,
     commit_error,
-    counts_flushed_only,
     effective_min_isr,
     next_high_watermark,
 )
@@ -47,11 +45,6 @@ def test_it_stands_still_under_min_isr() -> None:
 @pytest.mark.parametrize(("wanted", "replicas", "effective"), [(2, 3, 2), (2, 1, 1), (5, 3, 3)])
 def test_min_isr_is_never_more_than_there_are_replicas(wanted: int, replicas: int, effective: int) -> None:
     assert effective_min_isr(wanted, replicas) == effective
-
-
-@pytest.mark.parametrize(("messages", "ms", "expected"), [(NEVER, NEVER, False), (1, NEVER, True), (NEVER, 9, True)])
-def test_only_flushed_offsets_count_where_durability_is_asked_for(messages: int, ms: int, expected: bool) -> None:
-    assert counts_flushed_only(messages, ms) is expected
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from odradek.log.health import SLOW_WRITES
 from odradek.simulation import CrashKind
 from tests.simulation import cluster_operators as operators
 from tests.simulation.cluster_world import CLIENT, DIRECTORY, host_of
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 LONG_SECONDS = (0.2, 1.0, 4.0, 14.0)
 CRASH_STEPS_MAX, CRASH_WRITES_MAX = 80, 6
 ARMED_SECONDS = 3.0
+GOES_ON_SECONDS = 0.5
+"""Between two times that a process stands still."""
 DISK_NOTICED_SECONDS = 5.0
 """A start that began on a full disk may end so long after there is room again."""
 
@@ -129,6 +132,32 @@ async def skew_clock(lives: "ClusterLives") -> None:
         clock.drift = lives.chance.choice((-0.01, 0.01))
 
 
+async def stand_still(lives: "ClusterLives") -> None:
+    """A broker gets no processor for most of the time: it is slow, or, when that is for long, taken for dead."""
+    process = lives.machines[lives.any_broker()].process
+    still_s, seconds = lives.chance.choice((0.5, 2.0, 2.0, 12.0)), duration(lives)
+    until = lives.now + seconds
+    while process is not None and process.alive and lives.now < until:
+        process.loop.freeze()
+        await asyncio.sleep(still_s)
+        process.loop.thaw()
+        await asyncio.sleep(GOES_ON_SECONDS)
+
+
+async def slow_down_disk(lives: "ClusterLives") -> None:
+    """A broker's writes go through threads and take seconds."""
+    broker_id, seconds = lives.any_broker(), duration(lives)
+    process, broker = lives.machines[broker_id].process, lives.brokers.get(broker_id)
+    if process is None or broker is None or not process.alive:
+        return
+    for health in broker.logs.healths.values():
+        for _ in range(SLOW_WRITES):
+            broker.logs.write_stalled(health, process.loop.time())
+    process.loop.executor.delay_s = lives.chance.choice((0.1, 1.5, 4.0))
+    await asyncio.sleep(seconds)
+    process.loop.executor.delay_s = 0.0
+
+
 FAULTS: tuple[tuple[int, Fault], ...] = (
     (5, crash),
     (1, crash_several),
@@ -140,6 +169,8 @@ FAULTS: tuple[tuple[int, Fault], ...] = (
     (1, expire_leases),
     (1, compact_store),
     (1, skew_clock),
+    (1, stand_still),
+    (1, slow_down_disk),
     (2, operators.reassign),
     (1, operators.drain),
     (1, operators.change_min_isr),

@@ -79,6 +79,8 @@ class ClusterWorld:
             "replica.socket.timeout.ms": 2000,
             "replica.fetch.max.bytes": self.chance.choice(FETCH_BYTES),
             "num.replica.fetchers": self.chance.choice((1, 2)),
+            "odradek.gray.after.ms": 2000,
+            "odradek.gray.calm.ms": 3000,
         }
         return config | ({"log.flush.interval.messages": 1} if self.flushed else {})
 

@@ -13,7 +13,7 @@ from odradek.broker.broker import Broker
 from odradek.config import BrokerConfig
 from odradek.host.files import read_file
 from odradek.log.log import Log
-from odradek.metastore.memory import MemoryServer, MemoryStore
+from odradek.metastore.memory import Link, MemoryServer, MemoryStore
 from odradek.simulation import Machine, Process, World
 from odradek.wire.record_codec import Record, encode_batch
 from tests.support.wire_client import WireClient
@@ -38,6 +38,8 @@ class Replicated:
         self.config = config
         self.brokers: dict[int, Broker] = {}
         self.machines: dict[int, Machine] = {}
+        self.links = {broker_id: Link() for broker_id in BROKERS}
+        """To the metadata store."""
         for broker_id in BROKERS:
             machine = self.machines[broker_id] = self.world.machine(host_of(broker_id))
             machine.disk.make_directories(DIRECTORY)
@@ -54,7 +56,7 @@ class Replicated:
                     **self.config,
                 }
             )
-            broker = Broker(process.host, process.loop, config, MemoryStore(self.metadata))
+            broker = Broker(process.host, process.loop, config, MemoryStore(self.metadata, link=self.links[broker_id]))
             self.brokers[broker_id] = broker
             await broker.start()
             raise await broker.failed

@@ -15,10 +15,13 @@ class BrokerState:
     is_up: bool = True
     is_draining: bool = False
     disk_bytes: int = 0
+    is_gray: bool = False
+    """It lives, and does its work badly: it keeps what it has."""
 
     @property
     def takes_replicas(self) -> bool:
-        return self.is_up and not self.is_draining
+        """And leaderships."""
+        return self.is_up and not self.is_draining and not self.is_gray
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,12 @@ class ClusterState:
         return [self.brokers[each] for each in sorted(self.brokers) if self.brokers[each].takes_replicas]
 
     def away(self) -> list[int]:
-        """Brokers that are down and expected back."""
-        return [each for each, broker in sorted(self.brokers.items()) if not broker.is_up and not broker.is_draining]
+        """Brokers that are down, or gray, and expected back."""
+        return [
+            each
+            for each, broker in sorted(self.brokers.items())
+            if not broker.is_draining and (broker.is_gray or not broker.is_up)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from odradek.broker.connections import Connections
 from odradek.broker.fetch_sessions import FetchSessions
+from odradek.broker.gray_watch import GrayWatch
 from odradek.broker.listener import BoundListener, listen
 from odradek.broker.load_report import LoadReport
 from odradek.broker.peer_watch import PeerWatch
@@ -27,6 +28,7 @@ from odradek.log.errors import DirectoryFailedError
 from odradek.log.manager import LogManager
 from odradek.log.settings import LogSettings
 from odradek.metastore.store import MetadataStore
+from odradek.replication.hearing import Hearing
 from odradek.replication.isr_changes import IsrChanges
 from odradek.replication.lending import Lending
 from odradek.replication.replica_fetchers import ReplicaFetchers
@@ -61,6 +63,7 @@ class Broker:
     isr_changes: IsrChanges
     fetchers: ReplicaFetchers
     lending: Lending
+    hearing: Hearing
     groups: GroupCoordinator
     topic_metadata: TopicMetadata
 
@@ -97,7 +100,8 @@ class Broker:
         )
         self.listeners: list[BoundListener] = []
         self._load_report = LoadReport(self)
-        self._load_reports: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        """What goes on while it serves."""
 
     @property
     def config(self) -> BrokerConfig:
@@ -143,6 +147,7 @@ class Broker:
         )
         self.replicas.on_following = self.fetchers.follow
         self.lending = Lending(self.node_id, lambda: self.config, self.logs.now)
+        self.hearing = Hearing(self.logs.now)
         self._peers = PeerWatch(self.loop, self.cluster, lambda broker: self.fetchers.endpoint_of(broker.broker_id))
         self.topic_metadata = TopicMetadata(lambda: self.cluster.image)
         self.groups = GroupCoordinator(
@@ -166,7 +171,10 @@ class Broker:
             await bound.serve()
         self.is_serving = True
         self._peers.start()
-        self._load_reports = self.loop.create_task(self._load_report.run(), name="load report")
+        self._tasks = [
+            self.loop.create_task(self._load_report.run(), name="load report"),
+            self.loop.create_task(GrayWatch(self, self.hearing).run(), name="gray watch"),
+        ]
         self.router.preload()
 
     async def stop(self) -> None:
@@ -176,9 +184,9 @@ class Broker:
             await self.cluster.hand_over()
         for bound in self.listeners:
             bound.close()
-        if self._load_reports is not None:
-            self._load_reports.cancel()
-            await asyncio.wait([self._load_reports])
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._is_started:
             await self._peers.stop()
             await self.groups.stop()
@@ -220,6 +228,7 @@ class Broker:
 
     def _on_metadata(self, delta: ImageDelta) -> None:
         self.replicas.apply(delta)
+        self.isr_changes.on_delta(delta)
         self._load_report.on_delta(delta)
 
     async def _bind(self, listeners: Sequence[Listener]) -> list[BoundListener]:

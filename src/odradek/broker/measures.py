@@ -143,6 +143,7 @@ def _register_cluster(registry: Registry, broker: Broker) -> None:
         lambda: [
             (("up",), float(sum(not each.fenced for each in cluster.image.brokers.values()))),
             (("down",), float(sum(each.fenced for each in cluster.image.brokers.values()))),
+            (("gray",), float(sum(bool(each.gray) for each in cluster.image.active_brokers()))),
             (("draining",), float(len(cluster.image.draining_brokers() & cluster.image.brokers.keys()))),
         ],
     )

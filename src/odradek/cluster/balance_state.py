@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from odradek.balancing.model import BrokerState, ClusterState, PartitionState
+from odradek.cluster.grayness import gray_brokers
 from odradek.cluster.ids import uuid_from_text
 from odradek.cluster.image import EMPTY, ClusterImage, PartitionImage, TopicImage
 from odradek.cluster.reassignments import is_reassigning, target_replicas
@@ -14,7 +15,7 @@ Key = tuple[UUID, int]
 
 def balance_state(image: ClusterImage, copies: Mapping[str, int] = EMPTY) -> ClusterState:
     """Every broker and every partition. `copies` by topic, where it should have more than it has."""
-    draining = image.draining_brokers()
+    draining, gray = image.draining_brokers(), gray_brokers(image)
     brokers = {
         broker_id: BrokerState(
             broker_id,
@@ -22,6 +23,7 @@ def balance_state(image: ClusterImage, copies: Mapping[str, int] = EMPTY) -> Clu
             is_up=broker.is_active,
             is_draining=broker_id in draining,
             disk_bytes=_disk_bytes(image.loads.get(broker_id)),
+            is_gray=broker_id in gray,
         )
         for broker_id, broker in image.brokers.items()
     }

@@ -436,6 +436,10 @@ class Cluster:
         """It lives after all. Raises MetadataUnavailable."""
         await self._membership.acquit(broker_id)
 
+    async def declare_gray(self, reason: str) -> None:
+        """Why others should lead what this broker does; empty when that is over. Raises MetadataUnavailable."""
+        await self._membership.declare_gray(reason)
+
     async def report_load(self, load: LoadRecord) -> None:
         """Tell the controller what this broker holds. Raises MetadataUnavailable, LeaseLost."""
         await self._membership.report_load(load)

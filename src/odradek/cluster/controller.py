@@ -55,6 +55,7 @@ class Controller:
             predecessor_epoch=broker.predecessor_epoch,
             fenced=fenced,
             draining=broker.draining,
+            gray=broker.gray,
             op_id=self._writer.new_op_id(),
         )
         return await self._writer.commit([seat, unchanged(key, broker.mod_revision)], [Put(key, record.encode())])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from odradek.cluster.elections import Election, elect, project_brokers, to_record, with_min_isr
+from odradek.cluster.grayness import gray_brokers
 from odradek.cluster.image import BrokerImage, ClusterImage, DeletedEntry, IntentEntry, PartitionImage, TopicImage
 
 
@@ -61,13 +62,14 @@ def _partition_changes(
     image: ClusterImage, projected: dict[int, BrokerImage], rules: Rules, dead: Container[int]
 ) -> Iterator[PartitionChange]:
     """Evidence alone never makes a partition leaderless: where nobody else may lead, its leader's lease decides."""
+    gray = gray_brokers(image)
     for topic in image.topics.values():
         min_isr, unclean_allowed = rules.min_isr(topic), rules.unclean_allowed(topic)
         for index, partition in enumerate(topic.partitions):
-            if _is_settled(partition, projected, min_isr):
+            if _is_settled(partition, projected, min_isr) and partition.leader not in gray:
                 continue
             is_dead = partition.leader in dead
-            election = elect(partition, projected, unclean_allowed=unclean_allowed and not is_dead)
+            election = elect(partition, projected, unclean_allowed=unclean_allowed and not is_dead, avoided=gray)
             if is_dead and election is not None and election.kind == "none":
                 continue
             record = with_min_isr(to_record(partition) if election is None else election.record, min_isr)

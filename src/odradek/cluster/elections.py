@@ -78,17 +78,22 @@ def keeps(broker: BrokerImage, epoch: int) -> bool:
     return epoch == broker.epoch or 0 <= broker.predecessor_epoch <= epoch < broker.epoch
 
 
-def elect(partition: PartitionImage, brokers: Brokers, *, unclean_allowed: bool = False) -> Election | None:
-    """What must change so that the partition agrees with who is there; None when nothing must."""
+def elect(
+    partition: PartitionImage, brokers: Brokers, *, unclean_allowed: bool = False, avoided: Container[int] = ()
+) -> Election | None:
+    """What must change so that the partition agrees with who is there; None when nothing must.
+
+    `avoided`: brokers that lead only where no other in-sync or eligible replica can.
+    """
     before = to_record(partition)
     isr, isr_absent = _sift(before.isr, brokers)
     elr, elr_absent = _sift(before.elr, brokers)
     absent = isr_absent + elr_absent
     if isr:
-        election = Election(_led(before, isr, elr + absent, brokers), "isr")
-    elif chosen := _first(before.replicas, elr):
+        election = Election(_led(before, isr, elr + absent, avoided), "isr")
+    elif chosen := _first(before.replicas, _preferred(elr, avoided)):
         rest = [entry for entry in elr if entry != chosen] + absent
-        election = Election(_led(before, [chosen], rest, brokers), "elr")
+        election = Election(_led(before, [chosen], rest, ()), "elr")
     else:
         election = _last_resort(before, absent, brokers, unclean_allowed)
     return None if election.record == before else election
@@ -107,10 +112,15 @@ def _first(replicas: Sequence[int], entries: Iterable[Entry]) -> Entry | None:
     return next(((replica, by_id[replica]) for replica in replicas if replica in by_id), None)
 
 
-def _led(before: PartitionRecord, isr: list[Entry], others: list[Entry], brokers: Brokers) -> PartitionRecord:
+def _preferred(entries: list[Entry], avoided: Container[int]) -> list[Entry]:
+    """All but those to be avoided, where there are others."""
+    return [entry for entry in entries if entry[0] not in avoided] or entries
+
+
+def _led(before: PartitionRecord, isr: list[Entry], others: list[Entry], avoided: Container[int]) -> PartitionRecord:
     """Led by the present leader if it may go on, else by the first of the ISR."""
-    present = (before.leader, before.leader_broker_epoch)
-    chosen = present if present in isr else _first(before.replicas, isr)
+    present, able = (before.leader, before.leader_broker_epoch), _preferred(isr, avoided)
+    chosen = present if present in able else _first(before.replicas, able)
     assert chosen is not None
     elr = [entry for entry in others if entry not in isr] if len(isr) < before.min_isr else []
     return _with_leader(before, chosen, isr, elr)

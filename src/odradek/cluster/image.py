@@ -37,6 +37,7 @@ class BrokerImage(msgspec.Struct, frozen=True):
     fenced: bool
     draining: bool
     mod_revision: int
+    gray: str = ""
 
     @property
     def is_active(self) -> bool:

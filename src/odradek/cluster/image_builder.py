@@ -242,6 +242,7 @@ def broker_image(broker_id: int, value: bytes, revision: Revision) -> BrokerImag
         record.fenced,
         record.draining,
         revision,
+        record.gray,
     )
 
 

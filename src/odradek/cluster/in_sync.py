@@ -60,7 +60,10 @@ def given_up(partition: PartitionImage, brokers: Mapping[int, BrokerImage]) -> t
         entry for entry in zip(partition.isr, partition.isr_epochs, strict=True) if entry[0] != partition.leader
     )
     able = dict(entry for entry in isr if _is_present(brokers.get(entry[0]), entry[1]))
-    return next(((isr, (replica, able[replica])) for replica in partition.replicas if replica in able), None)
+    successors = sorted(
+        (each for each in partition.replicas if each in able), key=lambda each: bool(brokers[each].gray)
+    )
+    return (isr, (successors[0], able[successors[0]])) if successors else None
 
 
 def left(partition: PartitionImage, broker_id: int) -> ReplicaEpochs | None:

@@ -6,6 +6,7 @@ import msgspec
 from kio.schema.errors import ErrorCode
 
 from odradek.cluster.elections import elect, elect_preferred
+from odradek.cluster.grayness import gray_brokers
 from odradek.cluster.image import NO_LEADER, ClusterImage, PartitionImage
 from odradek.cluster.image_feed import ImageFeed
 from odradek.cluster.keys import Keys
@@ -83,6 +84,8 @@ def plan_election(image: ClusterImage, election: ElectionType, topic: str, index
 def _preferred(image: ClusterImage, partition: PartitionImage) -> PartitionRecord | Refusal:
     if partition.leader == partition.replicas[0]:
         return refusal(ErrorCode.election_not_needed)
+    if partition.replicas[0] in gray_brokers(image):
+        return refusal(ErrorCode.preferred_leader_not_available)
     return elect_preferred(partition, image.brokers) or refusal(ErrorCode.preferred_leader_not_available)
 
 

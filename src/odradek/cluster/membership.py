@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -163,13 +164,24 @@ class Membership:
 
     async def announce_leaving(self) -> None:
         """Count as a broker that leads nothing and is in no ISR from now on. Raises MetadataUnavailable."""
+        await self._change_record(draining=True)
+
+    async def declare_gray(self, reason: str) -> None:
+        """Say why others should lead, or nothing once that is over. Raises MetadataUnavailable."""
+        await self._change_record(gray=reason)
+
+    async def _change_record(self, **fields: Any) -> None:
+        """Of this registration; what another one says is left alone."""
         key = self._keys.broker(self.identity.broker_id)
         while True:
             found, _ = await self._writer.get(key)
-            if found is None or (record := decode(BrokerRecord, found.value)).epoch != self.epoch or record.draining:
+            if found is None or (record := decode(BrokerRecord, found.value)).epoch != self.epoch:
                 return
-            leaving = msgspec.structs.replace(record, draining=True, op_id=self._writer.new_op_id())
-            if await self._writer.commit([unchanged(key, found.mod_revision)], [Put(key, leaving.encode())]):
+            changed = msgspec.structs.replace(record, **fields)
+            if changed == record:
+                return
+            put = Put(key, msgspec.structs.replace(changed, op_id=self._writer.new_op_id()).encode())
+            if await self._writer.commit([unchanged(key, found.mod_revision)], [put]):
                 return
 
     async def suspect(self, broker_id: int, epoch: int) -> None:

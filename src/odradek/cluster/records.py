@@ -45,7 +45,10 @@ class Endpoint(Record, frozen=True):
 
 
 class BrokerRecord(Record, frozen=True):
-    """`predecessor_epoch` is the earliest epoch since which nothing was lost, -1 when only this one is proven."""
+    """`predecessor_epoch` is the earliest epoch since which nothing was lost, -1 when only this one is proven.
+
+    `gray` is why others should lead while it lives (`cluster.grayness`), empty while it does its work.
+    """
 
     epoch: int
     incarnation: str
@@ -55,6 +58,7 @@ class BrokerRecord(Record, frozen=True):
     predecessor_epoch: int = -1
     fenced: bool = True
     draining: bool = False
+    gray: str = ""
     op_id: str = ""
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kio.schema.errors import ErrorCode
 
 from odradek.cluster.elections import new_partition
+from odradek.cluster.grayness import gray_brokers
 from odradek.cluster.image import BrokerImage, ClusterImage, TopicImage
 from odradek.cluster.names import topic_name_problem, unified_name
 from odradek.cluster.placement import PlacementError, place
@@ -93,7 +94,7 @@ def _place(
     image: ClusterImage, first: int, count: int, replication_factor: int, start: int, min_isr: int
 ) -> list[PartitionRecord] | str:
     """The new partitions, or why there can be none."""
-    brokers, avoided = image.brokers, image.draining_brokers()
+    brokers, avoided = image.brokers, image.draining_brokers() | gray_brokers(image)
     try:
         replicas = place(brokers.values(), first, count, replication_factor, start, avoided)
     except PlacementError as error:

@@ -55,4 +55,17 @@ MEMBERSHIP = (
     _int(
         "broker.session.timeout.ms", 9_000, "Time without a sign of life after which a broker counts as gone.", POSITIVE
     ),
+    _int(
+        "odradek.gray.after.ms",
+        5_000,
+        "Time lost, within twice as much, that makes a living broker give up its leaderships: its event loop stood "
+        "still, its disk made writes wait, or other brokers did not reach it.",
+        POSITIVE,
+    ),
+    _int(
+        "odradek.gray.calm.ms",
+        30_000,
+        "Time in which nothing is lost before such a broker may lead again; doubled when it soon happens again.",
+        POSITIVE,
+    ),
 )

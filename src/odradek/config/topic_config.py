@@ -8,7 +8,7 @@ from odradek.config.broker_config import BrokerConfig
 from odradek.config.errors import ConfigError
 from odradek.config.option import Option
 from odradek.config.topic import TOPIC_OPTIONS
-from odradek.config.values import Value
+from odradek.config.values import LONG_MAX, Value
 
 CACHED_MAX = 4096
 """Different sets of overrides that are kept; topics that share one share one object."""
@@ -46,6 +46,11 @@ class TopicConfig:
     unclean_leader_election_enable: bool
     leader_replication_throttled_replicas: tuple[str, ...]
     follower_replication_throttled_replicas: tuple[str, ...]
+
+    @property
+    def counts_flushed_only(self) -> bool:
+        """flush.messages or flush.ms ask for durability: what is not on stable storage does not count."""
+        return self.flush_messages != LONG_MAX or self.flush_ms != LONG_MAX
 
     @classmethod
     def of(cls, broker: BrokerConfig, overrides: Mapping[str, str]) -> "TopicConfig":

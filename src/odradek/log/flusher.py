@@ -54,6 +54,8 @@ class Flusher:
         self._syncing_fd = syncing_fd
         self._slots = list(range(CONCURRENCY))
         """Free ones, for the notes of executor calls."""
+        self._awaited: dict[int, float] = {}
+        """Slots of calls for logs of which only what is flushed counts: since when (loop seconds)."""
         self._queue: dict[Log, bool] = {}
         """Logs to sync; True where the recovery point is to move too."""
         self._running: dict[Log, bool] = {}
@@ -119,6 +121,10 @@ class Flusher:
         """Whether any executor call is under way."""
         return self._active > 0
 
+    def is_awaited_since(self, before: float) -> bool:
+        """Whether an executor call that began by then goes on, of a log whose records count once they are flushed."""
+        return any(since <= before for since in self._awaited.values())
+
     def is_running(self, log: Log) -> bool:
         """Whether an executor call holds descriptors of the log."""
         return log in self._running
@@ -154,6 +160,8 @@ class Flusher:
             return
         self._active += 1
         slot = self._slots.pop()
+        if any(log.config.counts_flushed_only for log, _ in started):
+            self._awaited[slot] = self._loop.time()
         started.sort(key=lambda each: directory_of(each[0]))
         future = self._loop.run_in_executor(None, sync_all, self._files, self._groups(slot, started))
         future.add_done_callback(partial(self._finish, slot, started))
@@ -172,6 +180,7 @@ class Flusher:
     def _finish(self, slot: int, started: Started, future: asyncio.Future[tuple[OSError | bool, ...]]) -> None:
         self._active -= 1
         self._slots.append(slot)
+        self._awaited.pop(slot, None)
         for (log, job), outcome in zip(started, future.result(), strict=True):
             is_ours = self._running.pop(log)
             if isinstance(outcome, OSError):

@@ -30,6 +30,7 @@ class DirectoryHealth:
         "threaded",
         "unwritten_bytes",
         "watched_until",
+        "writes",
     )
 
     def __init__(self, path: str) -> None:
@@ -45,6 +46,8 @@ class DirectoryHealth:
         self.reserve_bytes = 0
         self.partitions = 0
         """Logs in the directory: new ones go where there are fewest."""
+        self.writes: dict[object, float] = {}
+        """Writes under way in threads: since when (loop seconds) each log's writer waits for one."""
         self._slow: deque[float] = deque(maxlen=SLOW_WRITES)
 
     @property

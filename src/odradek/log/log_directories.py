@@ -120,6 +120,10 @@ class LogDirectories:
         if health.slow_write(now):
             logger.warning("writes to %s wait for the disk: writing through threads", health.path)
 
+    def waits_since(self, before: float) -> bool:
+        """Whether the disk has not ended a write that a log's writer has been waiting for since then (loop seconds)."""
+        return any(since <= before for health in self.healths.values() for since in health.writes.values())
+
     def fail_directory(self, path: str, reason: str) -> None:
         """The directory goes offline until a restart re-reads it; nothing more is acknowledged from it."""
         if not self.healths[path].fail(reason):

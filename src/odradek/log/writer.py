@@ -133,16 +133,15 @@ class LogWriter:
             return False
         handle.dirty = True
         handle.pin()
+        self._health.writes[self] = manager.now()
         future = manager.loop.run_in_executor(None, write_all, manager.files, handle.fd, plan.buffer, plan.position)
-        future.add_done_callback(partial(self._written, waiting, plan, handle, manager.now()))
+        future.add_done_callback(partial(self._written, waiting, plan, handle))
         return True
 
-    def _written(
-        self, waiting: _Waiting, plan: AppendPlan, handle: Handle, started: float, future: "asyncio.Future[None]"
-    ) -> None:
+    def _written(self, waiting: _Waiting, plan: AppendPlan, handle: Handle, future: "asyncio.Future[None]") -> None:
         handle.unpin()
         now = self._manager.now()
-        if now - started > SLOW_WRITE_S:
+        if now - self._health.writes.pop(self) > SLOW_WRITE_S:
             self._manager.write_stalled(self._health, now)
         future.exception()  # Looked at, also when the log is gone.
         if not self._is_gone(waiting):

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from odradek.cluster.image import PartitionImage
 from odradek.log.log import Log
 from odradek.replication.following import OwnLog
-from odradek.replication.high_watermark import counts_flushed_only
 from odradek.wire.replica_fetch import Key, Position
 
 if TYPE_CHECKING:
@@ -84,9 +83,7 @@ class Followed:
     def needs_flush(self) -> bool:
         """The leader may count only what is on stable storage, and not all is."""
         log = self.log
-        return log.flushed_offset < log.log_end_offset and counts_flushed_only(
-            log.config.flush_messages, log.config.flush_ms
-        )
+        return log.flushed_offset < log.log_end_offset and log.config.counts_flushed_only
 
     def position(self) -> Position:
         """What to ask the leader for now."""

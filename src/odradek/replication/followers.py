@@ -7,7 +7,7 @@ Pure: time is given. The rules are Kafka's (KIP-497, KIP-903, KIP-966):
 - A replica counts for the high watermark from the moment its joining is proposed until its leaving is committed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from odradek.cluster.image import BrokerImage, PartitionImage
 from odradek.cluster.records import ReplicaEpochs
@@ -126,10 +126,13 @@ class Followers:
         end_offset: int,
         now_s: float,
         lag_s_max: float,
+        min_isr: int = 1,
+        gray: Container[int] = (),
     ) -> ReplicaEpochs | None:
         """The ISR to be written, in the order of assignment; None when there is nothing to write.
 
-        Replicas that are to join are counted from now on.
+        Replicas that are to join are counted from now on. Those of `gray` brokers are in it only as far as there would
+        be too few without them.
         """
         if self.is_changing:
             return None
@@ -145,6 +148,7 @@ class Followers:
                     wanted.append((broker_id, committed[broker_id]))
             elif self.may_join(state, high_watermark, epoch_start, brokers):
                 wanted.append((broker_id, state.broker_epoch))
+        self._spare(wanted, gray, min_isr)
         if not self.is_uncertain and {broker_id for broker_id, _ in wanted} == set(committed):
             return None
         for broker_id, _ in wanted:
@@ -152,6 +156,12 @@ class Followers:
                 self._states[broker_id].counted = True
         self.is_changing = True
         return tuple(wanted)
+
+    def _spare(self, isr: list[tuple[int, int]], gray: Container[int], min_isr: int) -> None:
+        """Take out gray followers, the last ones first, while so many are left."""
+        for entry in reversed(isr.copy()):
+            if len(isr) > min_isr and entry[0] in gray and entry[0] != self.leader_id:
+                isr.remove(entry)
 
     def failed(self, *, is_certain: bool) -> None:
         """What was proposed is not committed. Unless that is certain, those who were to join stay counted."""

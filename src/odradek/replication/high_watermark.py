@@ -14,16 +14,8 @@ from kio.schema.errors import ErrorCode
 
 from odradek.replication.followers import FollowerState
 
-NEVER = 2**63 - 1
-"""Kafka's default of flush.messages and flush.ms: the operating system decides."""
-
 ACKS_ALL = -1
 VALID_REQUIRED_ACKS = (ACKS_ALL, 0, 1)
-
-
-def counts_flushed_only(flush_messages: int, flush_ms: int) -> bool:
-    """Whether this replica may be counted only up to its flushed offset."""
-    return flush_messages != NEVER or flush_ms != NEVER
 
 
 def effective_min_isr(min_insync_replicas: int, replica_count: int) -> int:

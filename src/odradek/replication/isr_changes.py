@@ -14,6 +14,8 @@ import logging
 from collections.abc import Callable, Iterable
 
 from odradek.cluster.cluster import Cluster
+from odradek.cluster.grayness import gray_brokers
+from odradek.cluster.image import ImageDelta
 from odradek.cluster.in_sync import IsrChange, Outcome, given_up, left
 from odradek.config import BrokerConfig
 from odradek.host.pace import paced
@@ -53,6 +55,13 @@ class IsrChanges:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
+    def on_delta(self, delta: ImageDelta) -> None:
+        """Brokers that have become gray, or are no longer, may have to leave, or may join."""
+        if delta.brokers and gray_brokers(delta.before) != gray_brokers(delta.after):
+            for partition in self._partitions():
+                if partition.has_followers:
+                    self.look_at(partition)
+
     def look_at(self, partition: Partition) -> None:
         """A replica of it may have become in sync, or its disk refuses writes."""
         self._pending[partition] = None
@@ -79,10 +88,11 @@ class IsrChanges:
     async def _write_pending(self) -> bool:
         """Whether everything's outcome is known."""
         proposed: dict[Partition, IsrChange] = {}
+        gray = gray_brokers(self._cluster.image)
         while self._pending and len(proposed) < CHANGES_MAX:
             partition = next(iter(self._pending))
             del self._pending[partition]
-            change = self._propose(partition)
+            change = self._propose(partition, gray)
             if change is not None:
                 proposed[partition] = change
         if self._pending:
@@ -92,10 +102,11 @@ class IsrChanges:
             self._settle(partition, change, outcome)
         return Outcome.UNKNOWN not in outcomes
 
-    def _propose(self, partition: Partition) -> IsrChange | None:
+    def _propose(self, partition: Partition, gray: frozenset[int]) -> IsrChange | None:
         if partition.refusal is not None:
             return self._give_up(partition)
-        proposed = partition.propose_isr(self._cluster.broker_epoch, self._cluster.image.brokers, self._lag_s_max)
+        cluster = self._cluster
+        proposed = partition.propose_isr(cluster.broker_epoch, cluster.image.brokers, self._lag_s_max, gray)
         return None if proposed is None else IsrChange(partition.topic_id, partition.index, *proposed)
 
     def _give_up(self, partition: Partition) -> IsrChange | None:

@@ -6,7 +6,7 @@ idle partition has no timer, no task and no buffers.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from uuid import UUID
 
 from kio.schema.errors import ErrorCode
@@ -28,7 +28,6 @@ from odradek.replication.high_watermark import (
     ACKS_ALL,
     append_error,
     commit_error,
-    counts_flushed_only,
     effective_min_isr,
     next_high_watermark,
 )
@@ -151,7 +150,7 @@ class Partition:
             self._settle_removals()
         self._isr_size = len(image.isr)
         self._min_isr = effective_min_isr(image.min_isr, len(image.replicas))
-        self._durable = counts_flushed_only(config.flush_messages, config.flush_ms)
+        self._durable = config.counts_flushed_only
         if self._durable and self.log.flushed_offset < self.log.log_end_offset:
             self._logs.flusher.request(self.log)
         self._advance()
@@ -348,7 +347,7 @@ class Partition:
         return nearest_replica(client_rack, offset, followers.leader_id, followers, brokers)
 
     def propose_isr(
-        self, own_epoch: int, brokers: Mapping[int, BrokerImage], lag_s_max: float
+        self, own_epoch: int, brokers: Mapping[int, BrokerImage], lag_s_max: float, gray: Container[int] = ()
     ) -> tuple[PartitionImage, ReplicaEpochs] | None:
         """The committed state and the ISR to write in its place; None when there is nothing to write.
 
@@ -365,6 +364,8 @@ class Partition:
             end_offset=self.log.log_end_offset,
             now_s=self._logs.now(),
             lag_s_max=lag_s_max,
+            min_isr=self._min_isr,
+            gray=gray,
         )
         return None if isr is None else (followers.image, isr)
 

@@ -57,6 +57,7 @@ class ReplicaManager:
         self._by_id: dict[UUID, dict[int, Replica]] = {}
         self._image = ClusterImage()
         self._listeners: dict[str, list[LeadershipListener]] = {}
+        self._has_withdrawn = False
         self.on_isr_wanted: Callable[[Partition], None] = lambda partition: None
         """Told of a partition whose in-sync replicas may have to change."""
         self.on_following: Callable[[Partition, PartitionImage | None], None] = lambda partition, image: None
@@ -146,6 +147,27 @@ class ReplicaManager:
                 self._start_partition(change.topic, change.index, change.after, existing=had_replica)
         self._reconfigure(delta)
         self._work()
+
+    @property
+    def has_withdrawn(self) -> bool:
+        """What other brokers may lead by now is not served here."""
+        return self._has_withdrawn
+
+    def withdraw(self) -> None:
+        """Send clients away from what has other replicas: another one may lead. Each new leader epoch is served."""
+        self._has_withdrawn = True
+        for partition in self.partitions():
+            if partition.has_followers:
+                partition.resign(ErrorCode.not_leader_or_follower, "another broker may lead by now")
+
+    def return_to_lead(self) -> None:
+        """Serve again what this broker still leads in the same leader epoch."""
+        self._has_withdrawn = False
+        for partition in self.partitions():
+            image = self._image.topics_by_id[partition.topic_id].partitions[partition.index]
+            is_led = image.is_led_by(self._broker_id, self._broker_epoch())
+            if is_led and image.leader_epoch == partition.leader_epoch and partition.error is not _NONE:
+                self._lead(partition, image)
 
     def stop(self) -> None:
         """Lead nothing any more: whoever waits is told to look for another leader."""
@@ -237,10 +259,15 @@ class ReplicaManager:
             self.on_following(partition, image if has_other_leader else None)
         elif image.leader_epoch > partition.leader_epoch:
             self.on_following(partition, None)
-            if partition.lead(image) and partition.log.damage is None:
-                self._notify(partition, True)
+            self._lead(partition, image)
         elif partition.error is ErrorCode.none:
             partition.configure(image)
+
+    def _lead(self, partition: Partition, image: PartitionImage) -> None:
+        if partition.lead(image) and partition.log.damage is None:
+            self._notify(partition, True)
+        if partition.has_followers:  # The leader before may have left it some that should not be in sync.
+            self._isr_wanted(partition)
 
     def _reconfigure(self, delta: ImageDelta) -> None:
         """Topic configurations that changed, or all where the broker's own did."""

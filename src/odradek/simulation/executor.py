@@ -89,6 +89,8 @@ class SimulatedExecutor:
     def __init__(self, loop: "SimulatedLoop") -> None:
         self.loop = loop
         self.running: Worker | None = None
+        self.delay_s = 0.0
+        """Every file operation of a call takes so much longer, as on a disk in trouble."""
         self._waiting: deque[Worker] = deque()
         self._active: list[Worker] = []
 
@@ -101,7 +103,7 @@ class SimulatedExecutor:
     def pause(self) -> None:
         """Called by the file system before each operation: a pause in a worker, nothing on the loop."""
         if self.running is not None and threading.current_thread() is self.running._thread:
-            self._resume_later(self.running, OPERATION_SECONDS_MAX)
+            self._resume_later(self.running, OPERATION_SECONDS_MAX, self.delay_s)
             self.running.pause()
 
     def kill(self) -> None:
@@ -125,8 +127,8 @@ class SimulatedExecutor:
                 self._active.append(worker)
                 self._resume_later(worker, START_SECONDS_MAX)
 
-    def _resume_later(self, worker: Worker, seconds_max: float) -> None:
-        self.loop.call_later(self._draw(seconds_max), self._resume, worker)
+    def _resume_later(self, worker: Worker, seconds_max: float, delay_s: float = 0.0) -> None:
+        self.loop.call_later(delay_s + self._draw(seconds_max), self._resume, worker)
 
     def _resume(self, worker: Worker) -> None:
         worker.resume()

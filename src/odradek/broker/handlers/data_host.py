@@ -8,6 +8,7 @@ from odradek.cluster.cluster import Cluster
 from odradek.config import BrokerConfig
 from odradek.host import Host
 from odradek.log.manager import LogManager
+from odradek.replication.hearing import Hearing
 from odradek.replication.lending import Lending
 from odradek.replication.replica_manager import ReplicaManager
 
@@ -38,6 +39,9 @@ class DataHost(Protocol):
 
     @property
     def lending(self) -> Lending: ...
+
+    @property
+    def hearing(self) -> Hearing: ...
 
     @property
     def connections(self) -> Connections: ...

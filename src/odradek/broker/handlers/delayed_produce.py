@@ -174,9 +174,11 @@ class DelayedProduce(DelayedResponse):
         return self._request.acks
 
     def _appended(self, place: int, partition: Partition, future: "asyncio.Future[AppendResult]") -> None:
+        error = future.exception()
+        if place not in self._pending:  # The write took longer than the client waits.
+            return
         del self._pending[place]
         key, before = self._responses[place]
-        error = future.exception()
         if error is None:
             result = future.result()
             self._responses[place] = key, response_of(before.partition, partition, result)

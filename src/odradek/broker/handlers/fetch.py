@@ -70,6 +70,7 @@ class Fetch:
         self.limits = FetchLimits(header.version, request.isolation_level, max_bytes, replica)
         if replica is not None:
             self.limits.lending = broker.lending
+            broker.hearing.heard(request.replica_id)
         if broker.config.get("replica.selector.class") is not None:
             self.limits.client_rack = "" if replica is not None else request.rack_id
             self.limits.tells_commits = replica is not None

@@ -20,7 +20,7 @@ from odradek.log.append import AppendRefusal, AppendResult
 from odradek.log.appending import UNUSUAL
 from odradek.log.errors import LogError
 from odradek.log.preparation import is_due, is_due_for_timestamps
-from odradek.replication.high_watermark import ACKS_ALL, NEVER
+from odradek.replication.high_watermark import ACKS_ALL
 from odradek.replication.partition import Partition
 from odradek.wire.frame import RequestHeader, read_request_header
 from odradek.wire.plain_produce import PlainProduce, read_plain
@@ -188,8 +188,7 @@ def has_to_wait(partition: Partition, last_offset: int, acks: int) -> bool:
         return not partition.is_committed(last_offset)
     if last_offset < partition.high_watermark:
         return False
-    config = partition.log.config
-    return config.flush_messages != NEVER or config.flush_ms != NEVER
+    return partition.log.config.counts_flushed_only
 
 
 def is_to_prepare(broker: DataHost, partition: Partition, records: memoryview | None) -> bool:
