@@ -14,6 +14,7 @@ from tests.simulation.cluster_lives import ClusterLives
 from tests.simulation.compacted_lives import run_compacted_lives
 from tests.simulation.echo import run_echo_world
 from tests.simulation.follower_lives import FollowerLives
+from tests.simulation.gray_lives import TROUBLES, run_trouble
 from tests.simulation.log_lives import run_lives
 from tests.simulation.readers import Readers
 from tests.simulation.replicated_lives import ReplicatedLives
@@ -149,6 +150,11 @@ def flushed_cluster(seed: int) -> str:
     return ClusterLives(seed, flushed=True, replay=replay_line("flushed-cluster", seed)).live()
 
 
+def gray(seed: int) -> str:
+    """A leader that lives and does its work badly, or is cut off: another kind of trouble for each seed."""
+    return run_trouble(seed, TROUBLES[seed % len(TROUBLES)], replay=replay_line("gray", seed))
+
+
 def _steps(seed: int, name: str, kinds: tuple[Kind, ...], *, flushed: bool, script: type[Script] = Script) -> str:
     return run_steps(seed, kinds, flushed=flushed, script=script, replay=replay_line(name, seed))
 
@@ -185,6 +191,7 @@ SCENARIOS: dict[str, Callable[[int], str]] = {
     "flushed-replicated": flushed_replicated,
     "cluster": cluster,
     "flushed-cluster": flushed_cluster,
+    "gray": gray,
     "echo": echo,
 }
 """By name: seed -> digest of the run; whatever it raises is what was found."""

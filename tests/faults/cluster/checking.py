@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from tests.faults.cluster.brokers import RECOVERY_S, TIMEOUT_S, Replicated, View
@@ -20,6 +20,9 @@ PARTITIONS = 6
 RECORDS_PER_S = 600
 """Enough to have records under way at any moment, and little enough to leave brokers, etcd and clients air."""
 TOPIC = "load"
+LOOKED_FOR = (
+    KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)  # fmt: skip
 
 
 class Cluster(Replicated, Protocol):
@@ -66,9 +69,19 @@ def assert_kept(cluster: Cluster, load: Load, partitions: list[Partition]) -> No
 
 
 def _committed(bootstrap: str, group: str, partitions: list[Partition]) -> list[CommittedRead]:
+    """Asked until a coordinator answers: after a fault it may have to be looked for."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0})
+
+    def ask() -> list[TopicPartition]:
+        try:
+            return consumer.committed([TopicPartition(*each) for each in partitions], timeout=TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() not in LOOKED_FOR:
+                raise
+            return []
+
     try:
-        found = consumer.committed([TopicPartition(*each) for each in partitions], timeout=TIMEOUT_S)
+        found = wait_for("what the group has committed", ask, RECOVERY_S)
     finally:
         consumer.close()
     assert all(each.error is None for each in found), found
