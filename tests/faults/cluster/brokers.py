@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from types import TracebackType
@@ -66,6 +67,15 @@ class View:
     def leader(self, partition: Partition) -> int:
         """-1 without one."""
         return int(self._ask().topics[partition[0]].partitions[partition[1]].leader)
+
+    def other_leader(self, partition: Partition, old: int) -> int:
+        """Whom any broker names instead; 0 when none does. One that was cut off may go on naming the old one."""
+        for admin in self._admins:
+            with suppress(KafkaException):
+                leader = int(admin.list_topics(timeout=ANSWER_S).topics[partition[0]].partitions[partition[1]].leader)
+                if leader not in (-1, old):
+                    return leader
+        return 0
 
     def leaders(self) -> dict[Partition, int]:
         return {place: found.leader for place, found in self.partitions().items()}

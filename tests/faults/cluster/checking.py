@@ -90,8 +90,4 @@ def _committed(bootstrap: str, group: str, partitions: list[Partition]) -> list[
 
 def wait_for_another_leader(view: View, partition: Partition, old: int) -> int:
     """The new leader."""
-    return wait_for(
-        f"another leader of {partition} than {old}",
-        lambda: leader if (leader := view.leader(partition)) not in (-1, old) else 0,
-        RECOVERY_S,
-    )
+    return wait_for(f"another leader of {partition} than {old}", lambda: view.other_leader(partition, old), RECOVERY_S)
