@@ -17,6 +17,7 @@ from odradek.broker.peer_watch import PeerWatch
 from odradek.broker.router import Router
 from odradek.broker.topic_metadata import TopicMetadata
 from odradek.cluster.cluster import Cluster
+from odradek.cluster.history import WAY_OUT
 from odradek.cluster.image import ImageDelta
 from odradek.cluster.records import Endpoint
 from odradek.config import BrokerConfig, Listener, TopicConfig
@@ -27,7 +28,7 @@ from odradek.log.cleaning.settings import CleanerSettings
 from odradek.log.errors import DirectoryFailedError
 from odradek.log.manager import LogManager
 from odradek.log.settings import LogSettings
-from odradek.metastore.store import MetadataStore
+from odradek.metastore.store import MetadataStore, StoreRegressed
 from odradek.replication.hearing import Hearing
 from odradek.replication.isr_changes import IsrChanges
 from odradek.replication.lending import Lending
@@ -158,9 +159,12 @@ class Broker:
             proof=self.logs.proof(),
             cluster_id=cluster_id,
             before_joining=self._before_joining,
+            remembered=self.logs.remembered(),
+            remember=self.logs.remember,
         )
         self._is_started = True
         await self.logs.load(self.cluster.image.cluster_id, self.node_id)
+        self._require_newer_metadata()
         self.logs.start()
         self.cluster.subscribe(self._on_metadata)
         await self.replicas.settled()
@@ -217,6 +221,17 @@ class Broker:
         """The data directories know whose they are, and which process this is, before the cluster hears of it."""
         self.logs.identify(cluster_id, self.node_id)
         self.logs.begin_life(self.cluster.incarnation)
+
+    def _require_newer_metadata(self) -> None:
+        """Raises StoreRegressed when a log holds a leader epoch that the metadata has not given yet."""
+        parts = self.cluster.image.parts
+        for log in self.logs.logs.values():
+            known = parts.get(log.topic_id, {}).get(log.partition)
+            if known is not None and log.epochs.latest_epoch > known.leader_epoch:
+                raise StoreRegressed(
+                    f"the metadata was put back from an older backup: {log.topic}-{log.partition} has leader epoch "
+                    f"{log.epochs.latest_epoch}, the metadata knows {known.leader_epoch}: {WAY_OUT}"
+                )
 
     def _directory_failed(self, path: str) -> None:
         """One failed log directory takes its partitions offline; without any, there is nothing left to serve."""

@@ -11,6 +11,7 @@ from odradek.cluster.configs import Configs
 from odradek.cluster.controller import Controller
 from odradek.cluster.duties import Duties, Rules, abandoned_intents, decide_duties
 from odradek.cluster.fencing import Silence
+from odradek.cluster.history import epoch_floor, objection, read_chain
 from odradek.cluster.ids import random_uuid, uuid_text
 from odradek.cluster.image import ClusterImage, ImageDelta, TopicImage
 from odradek.cluster.image_feed import ImageFeed
@@ -47,13 +48,15 @@ from odradek.cluster.writer import Writer, absent
 from odradek.config import BrokerConfig, ConfigError, TopicConfig
 from odradek.host import Host
 from odradek.log.life import NO_PROOF, Proof
-from odradek.metastore.store import LeaseLost, MetadataStore, NotApplied, Put
+from odradek.log.remembered import NOTHING_REMEMBERED, Remembered
+from odradek.metastore.store import LeaseLost, MetadataStore, NotApplied, Put, StoreInfo, StoreRegressed
 
 log = logging.getLogger(__name__)
 
 METADATA_FORMAT = 1
 START_TIMEOUT_S = 60.0
 RETRY_S = 0.5
+REMEMBER_S = 1.0
 HAND_OVER_S = 10.0
 
 
@@ -174,19 +177,23 @@ class Cluster:
         proof: Proof = NO_PROOF,
         cluster_id: str | None = None,
         before_joining: Callable[[str], None] = lambda cluster_id: None,
+        remembered: Remembered = NOTHING_REMEMBERED,
+        remember: Callable[[Remembered], None] = lambda remembered: None,
     ) -> None:
         """Returns when this broker is unfenced and has taken the leadership of its partitions, in new leader epochs.
 
         `proof`: since when this data directory is proven to have lost nothing. `cluster_id`: the cluster to which it
         belongs, None when it is new; nothing is written to the metadata of any other. `before_joining` is called with
         the cluster's id: a data directory that does not know yet whose it is must, before the cluster hears of it, or a
-        process that dies here would leave a registration that no later one can prove to be its own.
+        process that dies here would leave a registration that no later one can prove to be its own. `remembered`: what
+        it knows of the store's history; `remember` is called with what it should know from then on.
         Raises ClusterStartError, StoreError, what `before_joining` raises.
         """
         info = await self._store.open()
         self._writer.max_operations = info.max_operations
         try:
             found_id = await self._make_cluster(cluster_id)
+            await self._check_history(info, remembered)
             await self._membership.require_free()
             before_joining(found_id)
             await raise_counters(self._store, self._keys, self._writer, info)
@@ -203,6 +210,7 @@ class Cluster:
                 raise ClusterStartError(str(error)) from error
             raise
         self._spawn(self._keep_alive())
+        self._spawn(self._remember_for_ever(remember))
         self._spawn(self._govern())
         self._spawn(self._balancer.run())
 
@@ -234,6 +242,26 @@ class Cluster:
                 )
             record = MetaRecord(uuid_text(random_uuid(self._random)), METADATA_FORMAT)
             await self._writer.commit([absent(self._keys.meta)], [Put(self._keys.meta, record.encode())])
+
+    async def _check_history(self, info: StoreInfo, remembered: Remembered) -> None:
+        """Raises StoreRegressed when the store was put back from a backup."""
+        chain = await read_chain(self._store, self._keys)
+        is_accepted = remembered.revision <= info.restored
+        known = NOTHING_REMEMBERED if is_accepted and info.restored else remembered
+        problem = objection(chain, known, info.seen, info.revision, self.node_id)
+        if problem is not None:
+            raise StoreRegressed(f"the metadata was put back from an older backup: {problem}")
+        self._membership.epoch_floor = epoch_floor(chain)
+
+    async def _remember_for_ever(self, remember: Callable[[Remembered], None]) -> None:
+        """What the data should know of the store's history, at most once in REMEMBER_S."""
+        known = NOTHING_REMEMBERED
+        while True:
+            now = Remembered(self.image.history_token, self.image.revision)
+            if now.token and now != known:
+                remember(now)
+                known = now
+            await asyncio.sleep(REMEMBER_S)
 
     async def _join(self, proof: Proof) -> None:
         await self._feed.reach(await self._membership.register(proof))

@@ -41,6 +41,7 @@ class Controller:
         latest += [await self._set_fenced(broker, False, seat) for broker in duties.unfence]
         latest += [await self.settle_intent(topic_id, intent, image) for topic_id, intent in duties.intents]
         latest += [await self._shorten(topic_id, entry, image) for topic_id, entry in duties.deleted]
+        latest += [await self._writer.commit([seat], [Delete(self._keys.history(token))]) for token in duties.history]
         return max((revision for revision in latest if revision is not None), default=0)
 
     async def _set_fenced(self, broker: BrokerImage, fenced: bool, seat: Compare) -> Revision | None:

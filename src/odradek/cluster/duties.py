@@ -10,6 +10,7 @@ from uuid import UUID
 
 from odradek.cluster.elections import Election, elect, project_brokers, to_record, with_min_isr
 from odradek.cluster.grayness import gray_brokers
+from odradek.cluster.history import outdated
 from odradek.cluster.image import BrokerImage, ClusterImage, DeletedEntry, IntentEntry, PartitionImage, TopicImage
 
 
@@ -36,9 +37,10 @@ class Duties:
     unfence: list[BrokerImage] = field(default_factory=list)
     intents: list[tuple[UUID, IntentEntry]] = field(default_factory=list)
     deleted: list[tuple[UUID, DeletedEntry]] = field(default_factory=list)
+    history: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.fence or self.partitions or self.unfence or self.intents or self.deleted)
+        return bool(self.fence or self.partitions or self.unfence or self.intents or self.deleted or self.history)
 
 
 def decide_duties(image: ClusterImage, rules: Rules, spared: Container[int] = (), dead: Container[int] = ()) -> Duties:
@@ -55,6 +57,7 @@ def decide_duties(image: ClusterImage, rules: Rules, spared: Container[int] = ()
         unfence=[broker for broker in flipped if broker.fenced],
         intents=[(topic_id, intent) for topic_id, intent in image.intents.items() if _is_orphan(intent, image)],
         deleted=[(topic_id, entry) for topic_id, entry in image.deleted.items() if _waits_in_vain(entry, image)],
+        history=outdated(image.history),
     )
 
 

@@ -157,6 +157,10 @@ class ClusterImage:
     loads: Mapping[int, LoadRecord] = field(default_factory=_empty)
     suspects: Mapping[tuple[int, int], int] = field(default_factory=_empty)
     restored: int = 0
+    history: Mapping[str, int] = field(default_factory=_empty)
+    """Token -> the revision that added it, as they came (`cluster.history`)."""
+    history_token: str = ""
+    """The newest of them."""
 
     def config(self, resource_type: str, name: str) -> Mapping[str, str]:
         """The overrides of one resource, empty when it has none."""

@@ -156,6 +156,13 @@ class ImageBuilder:
     def _load(self, rest: str, value: bytes | None, revision: Revision) -> None:
         self._set("loads", int(rest), None if value is None else decode(LoadRecord, value))
 
+    def _history(self, token: str, value: bytes | None, revision: Revision) -> None:
+        self._set("history", token, None if value is None else revision)
+        latest = self._scalars.get("history_token", self._before.history_token)
+        if value is not None and revision >= self._reading("history").get(latest, 0):
+            self._scalars["history_token"] = token
+        self._duties = True
+
     def _intent(self, rest: str, value: bytes | None, revision: Revision) -> None:
         entry = None if value is None else IntentEntry(decode(IntentRecord, value), revision)
         self._set("intents", uuid_from_text(rest), entry)
@@ -226,6 +233,7 @@ HANDLERS: dict[str, Apply] = {
     "intent": ImageBuilder._intent,
     "load": ImageBuilder._load,
     "suspect": ImageBuilder._suspect,
+    "history": ImageBuilder._history,
 }
 
 

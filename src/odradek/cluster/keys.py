@@ -7,6 +7,7 @@ suspect/<id>/<by>         found dead by another broker (lease)
 topic/<name>              topic id, state, partition count          collide/<name with _ for .>
 part/<topic id>/<index>   one partition                             deleted/<topic id>
 cfg/<type>/<name>         overrides of one resource                 pid_block    next producer id
+history/<token>           a part of the store's history begins here
 intent/<topic id>         a creation or growth that takes several transactions
 ```
 """
@@ -32,6 +33,8 @@ class Keys:
         self.producer_id_block = self._key("pid_block")
         self.all_partitions = self._key("part/")
         """The prefix of all partitions."""
+        self.all_history = self._key("history/")
+        """The prefix of all tokens."""
 
     def _key(self, rest: str) -> bytes:
         return self.prefix + rest.encode()
@@ -41,6 +44,9 @@ class Keys:
 
     def live(self, broker_id: int) -> bytes:
         return self._key(f"live/{broker_id}")
+
+    def history(self, token: str) -> bytes:
+        return self._key(f"history/{token}")
 
     def suspect(self, broker_id: int, by: int) -> bytes:
         return self._key(f"suspect/{broker_id}/{by}")

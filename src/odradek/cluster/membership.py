@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,6 +15,7 @@ from odradek.cluster.records import (
     ControllerRecord,
     CounterRecord,
     Endpoint,
+    HistoryRecord,
     LiveRecord,
     LoadRecord,
     SuspectRecord,
@@ -67,6 +68,8 @@ class Membership:
         self._store, self._keys, self._writer = store, keys, writer
         self.identity, self._lease_ttl_s = identity, lease_ttl_s
         self.epoch = -1
+        self.epoch_floor = 0
+        """Epochs given before the metadata was recovered are not above it."""
         self.lease = Lease(0, lease_ttl_s)
 
     async def require_free(self) -> None:
@@ -85,7 +88,8 @@ class Membership:
             previous = None if earlier is None else decode(BrokerRecord, earlier.value)
             await self._end_earlier_lease(previous)
             lease = await self._store.grant(self._lease_ttl_s)
-            record = self._record(previous, revision + 1, proof)
+            above = max(self.epoch_floor, -1 if previous is None else previous.epoch)
+            record = self._record(previous, max(revision, above) + 1, proof)
             try:
                 registered = await self._write(earlier, record, lease)
             except LeaseLost:
@@ -95,7 +99,7 @@ class Membership:
                 return registered
 
     def _record(self, previous: BrokerRecord | None, epoch: int, proof: Proof) -> BrokerRecord:
-        """Epochs of one broker rise because every registration takes a revision of its own."""
+        """`epoch` is above all it had before: each registration takes a revision of its own."""
         identity = self.identity
         return BrokerRecord(
             epoch=epoch,
@@ -110,8 +114,17 @@ class Membership:
     async def _write(self, earlier: KV | None, record: BrokerRecord, lease: Lease) -> Revision | None:
         broker, live = self._keys.broker(self.identity.broker_id), self._keys.live(self.identity.broker_id)
         when = [unchanged(broker, 0 if earlier is None else earlier.mod_revision), absent(live)]
-        then = [Put(broker, record.encode()), Put(live, LiveRecord(record.epoch).encode(), lease.id)]
+        then = [
+            Put(broker, record.encode()),
+            Put(live, LiveRecord(record.epoch).encode(), lease.id),
+            self._token("registered"),
+        ]
         return await self._writer.commit(when, then)
+
+    def _token(self, kind: Literal["registered", "controller"]) -> Put:
+        """From here on the store's history has another name."""
+        record = HistoryRecord(self.identity.broker_id, kind)
+        return Put(self._keys.history(self._writer.new_op_id()), record.encode())
 
     async def _end_earlier_lease(self, previous: BrokerRecord | None) -> None:
         """The same data directory, locked by us, proves that whoever had the lease is dead."""
@@ -144,6 +157,7 @@ class Membership:
             [
                 Put(self._keys.controller_epoch, counted.encode()),
                 Put(self._keys.controller, ControllerRecord(self.identity.broker_id, epoch).encode(), self.lease.id),
+                self._token("controller"),
             ],
         )
         if taken is not None:

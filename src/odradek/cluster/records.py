@@ -148,6 +148,19 @@ class CounterRecord(Record, frozen=True):
     op_id: str = ""
 
 
+class HistoryRecord(Record, frozen=True):
+    """A token of the store's history, its key's last part (`cluster.history`).
+
+    `recovering` and `recovered` are a recovery's begin and end. Then `brokers` holds, by broker, the highest revision
+    that its data has seen and that was taken into account, and no broker epoch given before is above `epoch_floor`.
+    """
+
+    by: int
+    kind: Literal["registered", "controller", "recovering", "recovered"]
+    brokers: dict[int, int] = {}
+    epoch_floor: int = 0
+
+
 _decoders: dict[type, msgspec.json.Decoder[object]] = {}
 
 

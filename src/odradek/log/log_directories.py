@@ -7,16 +7,18 @@ refuses appends until there is room; the others go on.
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 from odradek.host import Host
-from odradek.log import space
+from odradek.log import remembered, space
 from odradek.log.directory import LogDirectory, distrust_cache
 from odradek.log.errors import DirectoryFailedError, DiskFullError, LogError
 from odradek.log.health import DirectoryHealth
 from odradek.log.life import Proof
 from odradek.log.log import Log
 from odradek.log.log_state import directory_of
+from odradek.log.remembered import NOTHING_REMEMBERED, Remembered
 from odradek.log.settings import LogSettings
 
 logger = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ class LogDirectories:
         self.directories = [LogDirectory(host.files, path) for path in settings.log_dirs]
         self._new_ids = {each.path: UUID(int=host.random.getrandbits(128), version=4) for each in self.directories}
         self.healths: dict[str, DirectoryHealth] = {each.path: DirectoryHealth(each.path) for each in self.directories}
+        self._to_remember = NOTHING_REMEMBERED
+        self._remembering: asyncio.Future[None] | None = None
         self.on_failed: Callable[[str], None] = lambda path: None
         """Called with the path of a log directory that went offline."""
         self.on_resumed: Callable[[str], None] = lambda path: None
@@ -81,6 +85,30 @@ class LogDirectories:
         epochs = {directory.proof.epoch for directory in self.directories}
         incarnations = {directory.proof.incarnation for directory in self.directories}
         return Proof(epochs.pop() if len(epochs) == 1 else -1, incarnations.pop() if len(incarnations) == 1 else "")
+
+    def remembered(self) -> Remembered:
+        """What any of the directories knows of the metadata's history, the latest. Blocks."""
+        found = []
+        for directory in self._usable():
+            try:
+                found.append(remembered.read(self.files, directory.path))
+            except OSError as error:
+                self.fail_directory(directory.path, f"cannot be read: {error}")
+        return max(found, key=lambda each: each.revision, default=NOTHING_REMEMBERED)
+
+    def remember(self, what: Remembered) -> None:
+        """Soon; while it is being written, only the latest waits."""
+        self._to_remember = what
+        if self._remembering is None:
+            paths = tuple(directory.path for directory in self._usable())
+            self._remembering = self.loop.run_in_executor(None, remembered.write_all, self.files, paths, what)
+            self._remembering.add_done_callback(partial(self._has_remembered, what))
+
+    def _has_remembered(self, what: Remembered, future: "asyncio.Future[None]") -> None:
+        self._remembering = None
+        future.result()
+        if self._to_remember != what:
+            self.remember(self._to_remember)
 
     @property
     def any_failed(self) -> bool:

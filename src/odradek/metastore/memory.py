@@ -268,13 +268,14 @@ class MemoryStore:
         self._connection: _Connection | None = None
 
     async def open(self) -> StoreInfo:
-        """Raises StoreRegressed, NotApplied."""
+        """Raises NotApplied."""
         self._connection = self.server.connect(asyncio.get_running_loop())
         self._link.connections.append(self._connection)
         await self._pass()
+        seen, self.seen = self.seen, 0
         server = self._reach()
-        limits = server.limits
-        return StoreInfo(server.uuid, 1, server.keyspace.revision, limits.max_operations, limits.max_bytes)
+        limits, revision = server.limits, server.keyspace.revision
+        return StoreInfo(server.uuid, 1, revision, limits.max_operations, limits.max_bytes, seen=seen)
 
     def _reach(self) -> MemoryServer:
         """The server, with everything that is due. Raises NotApplied when not connected, StoreRegressed."""

@@ -110,7 +110,8 @@ class StoreInfo:
     transaction.
 
     `restored` is the revision at which the store was last accepted as an older backup, 0 for never; it then lacked at
-    most `lost` revisions that had been given before.
+    most `lost` revisions that had been given before. `seen` is the highest revision that whoever opens it has seen
+    earlier: where that is above `revision` the store went back, and it is for the caller to say what that means.
     """
 
     uuid: str
@@ -120,6 +121,7 @@ class StoreInfo:
     max_bytes: int
     restored: Revision = 0
     lost: int = 0
+    seen: Revision = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,6 @@ from odradek.metastore.store import (
     Revision,
     RevisionBatch,
     StoreInfo,
-    StoreRegressed,
     TxnResult,
 )
 from odradek.metastore.witness import Witness
@@ -60,7 +59,7 @@ EMPTY_REVISION = 1
 
 
 class EtcdStore:
-    """Implements MetadataStore. A store behind its `witness` is refused.
+    """Implements MetadataStore. `witness` remembers how far it has been seen.
 
     `stream_from` spreads the watches of brokers over the members: any number, another one for each broker.
     """
@@ -86,21 +85,23 @@ class EtcdStore:
     async def open(self) -> StoreInfo:
         """`uuid` is etcd's cluster id, `generation` its raft term: it rises with every restart of all of it.
 
-        Raises NotApplied, StoreRefuses (user, version, certificates), StoreRegressed.
+        `seen` is what the witness says; an empty etcd is no backup. Raises NotApplied, StoreRefuses (user, version,
+        certificates).
         """
         self._opened = await self._connect()
         try:
             member = await self._members.current(self._now() + self._timing.open_s)
             check_version(member.version, member.address)
             header = (await self._repeat(RANGE, RANGE.request(key=ALL))).header
-            await self._compare(header.revision)
+            seen = await asyncio.get_running_loop().run_in_executor(None, self._witness.read)
         except BaseException:
             await self.close()
             raise
         limits = self._limits
         return StoreInfo(
-            f"{header.cluster_id:016x}", header.raft_term, header.revision, limits.max_operations, limits.max_bytes
-        )
+            f"{header.cluster_id:016x}", header.raft_term, header.revision, limits.max_operations, limits.max_bytes,
+            seen=seen if header.revision > EMPTY_REVISION else 0,
+        )  # fmt: skip
 
     async def _connect(self) -> Members:
         access, timing = self._access, self._timing
@@ -110,15 +111,6 @@ class EtcdStore:
             raise StoreRefuses(f"cannot read {error.filename}: {error.strerror}") from error
         members = [Member(address, access, timing, credentials) for address in access.members]
         return Members(members, Tokens(access, timing), timing, self._stream_from)
-
-    async def _compare(self, revision: Revision) -> None:
-        """With the witness. An empty store is no backup: what to make of it is the user's to say."""
-        seen = await asyncio.get_running_loop().run_in_executor(None, self._witness.read)
-        if EMPTY_REVISION < revision < seen:
-            raise StoreRegressed(
-                f"etcd at {','.join(self._access.members)} was put back from an older backup: it is at revision "
-                f"{revision}, the data has seen {seen}. Put a newer one back"
-            )
 
     # --- reads ---
 
