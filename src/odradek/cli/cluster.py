@@ -1,4 +1,4 @@
-"""`odradek cluster`: status, plan, restart, drain, undrain, pause, resume, remove."""
+"""`odradek cluster`: status, plan, restart, drain, undrain, pause, resume, remove, survey, recover."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from odradek.balancing.planner import DEFAULT_PERCENTAGE, make_plan
-from odradek.cli import cluster_report, drain
+from odradek.cli import cluster_report, drain, recovery
 from odradek.cli.command import command, group
 from odradek.cli.errors import CommandError
 from odradek.cli.local_processes import listening_pid
@@ -162,6 +162,9 @@ def restart(
         write_json({"restarted": done})
     else:
         write_line(f"{plural(len(done), 'broker')} restarted")
+
+
+recovery.register(app)
 
 
 def _say_nothing(line: str) -> None:

@@ -257,7 +257,7 @@ class Cluster:
         """What the data should know of the store's history, at most once in REMEMBER_S."""
         known = NOTHING_REMEMBERED
         while True:
-            now = Remembered(self.image.history_token, self.image.revision)
+            now = Remembered(self.image.history_token, self.image.revision, self.broker_epoch)
             if now.token and now != known:
                 remember(now)
                 known = now

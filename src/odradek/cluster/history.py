@@ -58,13 +58,14 @@ def objection(chain: Chain, remembered: Remembered, seen: Revision, revision: Re
     `seen`: the highest revision it has seen.
     """
     recovery = recovery_of(chain)
-    if recovery is not None and recovery.record.kind == "recovering":
+    if recovery is None:
+        return _gone_back(seen, revision) or _broken(chain, remembered, revision)
+    if recovery.record.kind == "recovering":
         return "a recovery of the metadata was begun and not finished: run `odradek cluster recover` again"
-    if recovery is not None and remembered.revision < recovery.since and not _is_after(chain, remembered, recovery):
-        return _uncovered(recovery, max(seen, remembered.revision), broker_id)
-    if revision < seen:
-        return f"it is at revision {revision}, the data has seen {seen}: {WAY_OUT}"
-    return _broken(chain, remembered, revision)
+    covered = recovery.record.brokers.get(broker_id, 0)
+    if not _is_after(chain, remembered, recovery):
+        return _uncovered(max(seen, remembered.revision), covered)
+    return (_gone_back(seen, revision) if seen > covered else None) or _broken(chain, remembered, revision)
 
 
 def _is_after(chain: Chain, remembered: Remembered, recovery: HistoryEntry) -> bool:
@@ -72,15 +73,18 @@ def _is_after(chain: Chain, remembered: Remembered, recovery: HistoryEntry) -> b
     return any(entry.token == remembered.token and entry.since >= recovery.since for entry in chain)
 
 
-def _uncovered(recovery: HistoryEntry, seen: Revision, broker_id: int) -> str | None:
-    """Whether the recovery took into account all that the broker has."""
-    covered = recovery.record.brokers.get(broker_id)
-    if covered is not None and seen <= covered:
+def _uncovered(seen: Revision, covered: Revision) -> str | None:
+    """Whether the recovery took into account all that the broker has; a new one has nothing."""
+    if seen <= covered:
         return None
     return (
         "the metadata was recovered without what this broker has: what only it has would be lost. Recover again with a "
         "report of it, or start it with empty log directories"
     )
+
+
+def _gone_back(seen: Revision, revision: Revision) -> str | None:
+    return f"it is at revision {revision}, the data has seen {seen}: {WAY_OUT}" if revision < seen else None
 
 
 def _broken(chain: Chain, remembered: Remembered, revision: Revision) -> str | None:
