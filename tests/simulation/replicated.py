@@ -5,6 +5,7 @@ Nothing happens to them but what the network's own delays bring; the logs have t
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from kio.schema.errors import ErrorCode
@@ -45,24 +46,27 @@ class Replicated:
             machine.disk.make_directories(DIRECTORY)
 
     def start(self, broker_id: int) -> None:
-        async def serve(process: Process) -> None:
-            config = BrokerConfig.parse(
-                {
-                    "node.id": broker_id,
-                    "log.dirs": DIRECTORY,
-                    "listeners": f"PLAINTEXT://{host_of(broker_id)}:{PORT}",
-                    "odradek.disk.reserve.bytes": 0,
-                    "broker.rack": host_of(broker_id),
-                    **self.config,
-                }
-            )
-            broker = Broker(process.host, process.loop, config, MemoryStore(self.metadata, link=self.links[broker_id]))
-            self.brokers[broker_id] = broker
-            await broker.start()
-            raise await broker.failed
-
         self.brokers.pop(broker_id, None)
-        self.machines[broker_id].start(serve)
+        self.machines[broker_id].start(partial(self.serve, broker_id))
+
+    async def serve(self, broker_id: int, process: Process) -> None:
+        """A broker's life. Raises what it ends of."""
+        store = MemoryStore(self.metadata, link=self.links[broker_id])
+        broker = self.brokers[broker_id] = Broker(process.host, process.loop, self.config_of(broker_id), store)
+        await broker.start()
+        raise await broker.failed
+
+    def config_of(self, broker_id: int) -> BrokerConfig:
+        return BrokerConfig.parse(
+            {
+                "node.id": broker_id,
+                "log.dirs": DIRECTORY,
+                "listeners": f"PLAINTEXT://{host_of(broker_id)}:{PORT}",
+                "odradek.disk.reserve.bytes": 0,
+                "broker.rack": host_of(broker_id),
+                **self.config,
+            }
+        )
 
     def run(self, scenario: Any) -> str:
         """Start all, run the scenario on the clients' machine; the digest."""

@@ -1,6 +1,7 @@
 """A broker's view of the cluster and its hands in it: the facade over the image and everything that changes it."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
@@ -84,7 +85,7 @@ class Cluster:
         self._cluster_name = cluster_name
         self._keys = Keys(cluster_name)
         self._random = host.random
-        self._attention = asyncio.Event()
+        self._attention, self._new_token = asyncio.Event(), asyncio.Event()
         self._feed = ImageFeed(store, self._keys)
         self._writer = Writer(store, host.random)
         self.incarnation = uuid_text(random_uuid(host.random))
@@ -254,14 +255,17 @@ class Cluster:
         self._membership.epoch_floor = epoch_floor(chain)
 
     async def _remember_for_ever(self, remember: Callable[[Remembered], None]) -> None:
-        """What the data should know of the store's history, at most once in REMEMBER_S."""
+        """What the data should know of the store's history: a new token at once, else how far it goes now and then."""
         known = NOTHING_REMEMBERED
         while True:
             now = Remembered(self.image.history_token, self.image.revision, self.broker_epoch)
             if now.token and now != known:
                 remember(now)
                 known = now
-            await asyncio.sleep(REMEMBER_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REMEMBER_S):
+                    await self._new_token.wait()
+            self._new_token.clear()
 
     async def _join(self, proof: Proof) -> None:
         await self._feed.reach(await self._membership.register(proof))
@@ -393,6 +397,8 @@ class Cluster:
     def _on_delta(self, delta: ImageDelta) -> None:
         if delta.duties_changed:
             self._attention.set()
+        if delta.after.history_token != delta.before.history_token:
+            self._new_token.set()
         self._balancer.on_delta(delta)
         if any(key in (("broker", ""), ("broker", str(self.node_id))) for key in delta.configs):
             self._take_config(delta.after)

@@ -252,9 +252,11 @@ class MemoryServer:
         return list(self.keyspace.all_items()), self.keyspace.revision
 
     def restore(self, backup: tuple[list[KV], Revision]) -> None:
-        """Go back to a backup, without its leases; the store keeps its uuid, as etcd does."""
+        """Go back to a backup, whose leases have ended; the store keeps its uuid, as etcd does."""
+        items, revision = backup
+        kept = [item for item in items if not item.lease]
         self._leases = Leases()
-        self.keyspace = Keyspace(*backup, history_events_max=self.limits.history_events_max)
+        self.keyspace = Keyspace(kept, revision, history_events_max=self.limits.history_events_max)
         self._announce()
 
 
