@@ -17,6 +17,7 @@ from tests.simulation.follower_lives import FollowerLives
 from tests.simulation.gray_lives import TROUBLES, run_trouble
 from tests.simulation.log_lives import run_lives
 from tests.simulation.readers import Readers
+from tests.simulation.recovery_lives import RESTORINGS, run_restoring
 from tests.simulation.replicated_lives import ReplicatedLives
 
 CRASHES, RECOVERIES = 4, 3
@@ -155,6 +156,11 @@ def gray(seed: int) -> str:
     return run_trouble(seed, TROUBLES[seed % len(TROUBLES)], replay=replay_line("gray", seed))
 
 
+def restored_store(seed: int) -> str:
+    """The metadata store goes back to a backup while all brokers are down: another course of it for each seed."""
+    return run_restoring(seed, RESTORINGS[seed % len(RESTORINGS)], replay=replay_line("restored-store", seed))
+
+
 def _steps(seed: int, name: str, kinds: tuple[Kind, ...], *, flushed: bool, script: type[Script] = Script) -> str:
     return run_steps(seed, kinds, flushed=flushed, script=script, replay=replay_line(name, seed))
 
@@ -192,6 +198,7 @@ SCENARIOS: dict[str, Callable[[int], str]] = {
     "cluster": cluster,
     "flushed-cluster": flushed_cluster,
     "gray": gray,
+    "restored-store": restored_store,
     "echo": echo,
 }
 """By name: seed -> digest of the run; whatever it raises is what was found."""
