@@ -11,6 +11,7 @@ from kio.schema.errors import ErrorCode
 
 from odradek.cluster.image import ClusterImage, TopicImage
 from odradek.config import BrokerConfig
+from odradek.log.log import Log
 from odradek.log.manager import LogManager
 from odradek.replication.partition import Partition
 from odradek.replication.replica_manager import ReplicaManager
@@ -106,6 +107,32 @@ def test_until_it_is_on_disk_a_partition_answers_retriably(tmp_path: Path) -> No
         assert replicas.manager.partition("flights", 0) is ErrorCode.not_leader_or_follower
         await replicas.manager.settled()
         assert isinstance(replicas.manager.partition("flights", 0), Partition)
+        await replicas.logs.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_log_is_made_once_also_when_its_partition_changes_meanwhile(tmp_path: Path) -> None:
+    """Two logs over the same files would write each other's checkpoints."""
+
+    async def scenario() -> None:
+        replicas = Replicas(await opened(tmp_path))
+        made, adopt = list[Log](), replicas.logs.adopt
+
+        def note(log: Log) -> None:
+            made.append(log)
+            adopt(log)
+
+        replicas.logs.adopt = note  # type: ignore[method-assign]
+        first = image_of(1, FLIGHTS_TOPIC)
+        replicas.manager.apply(delta(EMPTY, first))
+        await asyncio.sleep(0)
+        changed = topic_image("flights", FLIGHTS, partition_image(1), partition_image(1))
+        replicas.manager.apply(delta(first, image_of(2, changed)))
+        await replicas.manager.settled()
+        assert [log.partition for log in made] == [0, 1]
+        assert [replicas.led(index=each).log for each in range(2)] == made
+        assert [replicas.led(index=each).leader_epoch for each in range(2)] == [1, 1]
         await replicas.logs.stop()
 
     asyncio.run(scenario())

@@ -103,6 +103,22 @@ async def fill_disk(lives: "ClusterLives") -> None:
     disk.capacity_bytes = None
 
 
+async def fail_disk(lives: "ClusterLives") -> None:
+    """An operation fails with EIO: its log directory goes offline, and what was not synced counts as lost.
+
+    So it may happen only where the power may go.
+    """
+    broker_id = lives.any_broker()
+    if not lives.may_lose_power(broker_id):
+        return
+    lives.power_lost_at[broker_id] = lives.server.keyspace.revision
+    lives.disk_trouble(broker_id, ARMED_SECONDS + DISK_NOTICED_SECONDS)
+    operation, disk = lives.chance.choice(("pwritev", "datasync")), lives.machines[broker_id].disk
+    fault = disk.fail(operation, f"{DIRECTORY}/*.log", skip=lives.chance.randrange(CRASH_WRITES_MAX))
+    await asyncio.sleep(ARMED_SECONDS)
+    fault.times = 0
+
+
 async def disturb_store(lives: "ClusterLives") -> None:
     """For a while transactions are refused, applied late, or applied without an answer, as by an etcd in trouble."""
     faults, rate = lives.store_faults, lives.chance.choice((0.05, 0.2))
@@ -175,5 +191,7 @@ FAULTS: tuple[tuple[int, Fault], ...] = (
     (1, operators.drain),
     (1, operators.change_min_isr),
     (1, operators.elect_preferred),
+    (2, operators.come_and_go),
+    (1, fail_disk),
 )
 """With their weights."""

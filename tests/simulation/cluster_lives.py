@@ -20,6 +20,7 @@ from tests.simulation.cluster_clients import (
     Consumer,
     IdempotentProducer,
 )
+from tests.simulation.cluster_groups import Committer, Member
 from tests.simulation.cluster_world import CLIENT, NEVER, ClusterWorld
 from tests.support.history import CaughtUp, Final, History, Sought
 
@@ -42,6 +43,9 @@ class ClusterLives(ClusterWorld):
         self.topics: dict[str, int] = {}
         self.producer_ids: dict[int, None] = {}
         self.is_over = False
+        self.generation = -1
+        """The highest of the group that was ever synced."""
+        self.committer = Committer(self, (TOPIC, 0))
 
     def live(self) -> str:
         """The digest. Raises AssertionError, TimeoutError when something takes too long, what a broker died of."""
@@ -82,7 +86,8 @@ class ClusterLives(ClusterWorld):
             if self.chance.random() < 0.5:
                 clients.append(CarelessProducer(self, f"c{index}", place))
             clients.append(Consumer(self, f"reader-{index}", place))
-        return clients
+        members = [Member(self, f"member-{number}") for number in range(self.chance.randint(0, 2))]
+        return [*clients, self.committer, *members]
 
     def producer_id_given(self, producer_id: int) -> None:
         assert producer_id not in self.producer_ids, f"producer id {producer_id} was given out before"
@@ -158,6 +163,8 @@ class ClusterLives(ClusterWorld):
 
     async def read_everything(self) -> None:
         self.committed.look()
+        async with asyncio.timeout(SETTLE_SECONDS_MAX):
+            await self.committer.read_in_the_end()
         for index in range(self.partitions):
             place = (TOPIC, index)
             reader = Consumer(self, f"final-{index}", place)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from kio.schema.errors import ErrorCode
 
-from tests.simulation.cluster_clients import RETRIED, RETRY_SECONDS, Client
+from odradek.wire.record_codec import Record, encode_batch
+from tests.simulation.cluster_clients import REQUEST_SECONDS, RETRIED, RETRY_SECONDS, TIMESTAMP_MS, Client
 from tests.support.wire_client import schema
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ SET, DELETE = 0, 1
 DRAINING = "odradek.draining.brokers"
 DRAINED_SECONDS = (1.0, 5.0, 20.0)
 REQUEST_TIMEOUT = timedelta(seconds=3)
+PASSING, PASSING_SECONDS = "passing", (0.0, 0.3, 2.0)
 
 
 async def reassign(lives: "ClusterLives") -> None:
@@ -53,6 +55,42 @@ async def elect_preferred(lives: "ClusterLives") -> None:
     await ask(lives, api.ElectLeadersRequest(election_type=0, topic_partitions=None, timeout=REQUEST_TIMEOUT))
 
 
+async def come_and_go(lives: "ClusterLives") -> None:
+    """A topic of a name that was there before is made, written, given more partitions, and deleted; or half of that."""
+    topics = schema("create_topics", 7)
+    made = topics.CreatableTopic(
+        name=PASSING, num_partitions=lives.chance.choice((1, 3, 200)), replication_factor=min(3, len(lives.ids)),
+        assignments=(), configs=(),
+    )  # fmt: skip
+    await ask(lives, topics.CreateTopicsRequest(topics=(made,), timeout=REQUEST_TIMEOUT, validate_only=False))
+    await write(lives, PASSING)
+    await asyncio.sleep(lives.chance.choice(PASSING_SECONDS))
+    growth = schema("create_partitions", 3)
+    more = growth.CreatePartitionsTopic(name=PASSING, count=lives.chance.choice((2, 5)), assignments=None)
+    await ask(lives, growth.CreatePartitionsRequest(topics=(more,), timeout=REQUEST_TIMEOUT, validate_only=False))
+    await asyncio.sleep(lives.chance.choice(PASSING_SECONDS))
+    await ask(lives, _deletion())
+
+
+def _deletion() -> Any:
+    api = schema("delete_topics", 6)
+    topics = (api.DeleteTopicState(name=PASSING, topic_id=None),)
+    return api.DeleteTopicsRequest(topics=topics, timeout=REQUEST_TIMEOUT)
+
+
+async def write(lives: "ClusterLives", topic: str) -> None:
+    """A record into the first partition, if that succeeds."""
+    client = Client(lives, "passer-by")
+    data = encode_batch([Record(0, TIMESTAMP_MS, None, b"passing")])
+    try:
+        leader = await client.leader_of(topic, 0)
+        await (await client.connect(leader)).produce(topic, 0, data, timeout=REQUEST_SECONDS)
+    except RETRIED:
+        pass
+    finally:
+        client.close()
+
+
 async def undo(lives: "ClusterLives") -> None:
     """Nothing is drained, and every topic may be written, once this has got through."""
     for change in (
@@ -61,6 +99,12 @@ async def undo(lives: "ClusterLives") -> None:
     ):
         while not is_done(await ask(lives, change)):  # noqa: ASYNC110
             await asyncio.sleep(RETRY_SECONDS)
+    while not is_gone(await ask(lives, _deletion())):  # noqa: ASYNC110
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+def is_gone(answer: Any) -> bool:
+    return answer is not None and answer.responses[0].error_code is ErrorCode.unknown_topic_or_partition
 
 
 def is_done(answer: Any) -> bool:

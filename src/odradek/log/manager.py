@@ -174,7 +174,8 @@ class LogManager(LogRegistry):
         await self._partition_directories.set_aside_strays(keys)
 
     def adopt(self, log: Log) -> None:
-        """An opened log becomes one of ours."""
+        """An opened log becomes one of ours; there is never a second one over the same files."""
+        assert (log.topic_id, log.partition) not in self.logs, log.directory
         self.logs[log.topic_id, log.partition] = log
         self.health_of(log).partitions += 1
         if log.size_bytes:

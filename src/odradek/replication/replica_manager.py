@@ -350,6 +350,8 @@ class ReplicaManager:
                 self._unplaced[key] = None
                 continue
             topic = self._image.topics_by_id.get(key.topic_id)
+            if self._logs.get(key.topic_id, key.partition) is not None:  # It was being made when this was asked for.
+                continue
             if topic is not None and self._broker_id in topic.partitions[key.partition].replicas:
                 config = self._topic_config(topic)
                 by_config.setdefault(id(config), (config, []))[1].append(key)
