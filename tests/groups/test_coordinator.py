@@ -300,7 +300,12 @@ def test_while_a_partition_is_loaded_requests_are_told_so_and_heartbeats_are_tru
     GroupWorld().run(scenario)
 
 
-def test_what_an_earlier_leader_left_uncommitted_is_waited_for() -> None:
+TOO_FEW = ErrorCode.not_enough_replicas_after_append
+"""Committed it is, but too few replicas are in sync by now."""
+
+
+@pytest.mark.parametrize("error", [ErrorCode.none, TOO_FEW])
+def test_what_an_earlier_leader_left_uncommitted_is_waited_for(error: ErrorCode) -> None:
     async def scenario(world: GroupWorld) -> None:
         world.partition.holds_commits = True
         commit(world, 3)
@@ -309,7 +314,7 @@ def test_what_an_earlier_leader_left_uncommitted_is_waited_for() -> None:
         world.replicas.lead(world.partition)
         await asyncio.sleep(1)
         assert world.groups.groups() is ErrorCode.coordinator_load_in_progress
-        world.partition.release()
+        world.partition.release(error)
         await world.loaded()
         assert await fetched(world) == {"t": {0: 3}}
 

@@ -150,7 +150,7 @@ class GroupCoordinator:
         try:
             committed = partition.commit(partition.log.log_end_offset - 1)
             if committed is not None:
-                await committed
+                await _is_committed(committed)
             await partition.replay(0, take)
         except (LogError, OSError, PartitionError, InvalidBatchError, CorruptRecordError) as error:
             logger.error("%s-%d cannot be loaded, its groups are not served: %s", OFFSETS_TOPIC, shard.index, error)
@@ -349,3 +349,12 @@ def _resolver(answer: "asyncio.Future[ErrorCode]") -> Callable[[ErrorCode], None
 def _is(topic: TopicImage | None, topic_id: UUID | None) -> bool:
     """Whether an offset committed for that topic id is one of this topic."""
     return topic is not None and topic_id in (None, topic.topic_id)
+
+
+async def _is_committed(commit: "asyncio.Future[None]") -> None:
+    """Also where too few replicas are in sync by then: that forbids to write, not to read. Raises PartitionError."""
+    try:
+        await commit
+    except PartitionError as error:
+        if error.error is not ErrorCode.not_enough_replicas_after_append:
+            raise
