@@ -20,7 +20,7 @@ from tests.mutations.unified_diff import DoesNotApplyError, apply
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "odradek"
-TIMEOUT_SECONDS = 600
+TIMEOUT_SECONDS, TIMED_OUT = 600, 124
 FAILED = re.compile(r"^scenario \S+ seed (\d+) FAILED: (.*?); replay", re.MULTILINE)
 
 
@@ -76,14 +76,17 @@ def run_scenario(scenario: str, seeds: range, source: Path) -> tuple[int, str]:
     command = [sys.executable, "-m", "tests.simulation.run", "--scenario", scenario]
     command += ["--seed", str(seeds.start), "--seeds", str(len(seeds)), "--package", str(source)]
     environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONHASHSEED": "0"}
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return TIMED_OUT, f"{scenario} did not end in {TIMEOUT_SECONDS} s"
     return done.returncode, done.stdout

@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterator
 from itertools import cycle
 
+from tests.soak import clean
 from tests.soak.seeds import Seeds
 from tests.soak.steps import (
     CLUSTER_FAULTS,
     OUTPUT_LINES_MAX,
+    SEEDS_PER_STEP,
     Step,
     churn_step,
     cluster_step,
@@ -78,6 +80,8 @@ class Soak:
         if code != 0:
             self.failed.append(step)
             print("\n".join(output.splitlines()[-OUTPUT_LINES_MAX:]), flush=True)
+        elif step.scenario:
+            clean.add(step.scenario, SEEDS_PER_STEP, took_s)
 
 
 def main() -> int:
@@ -89,6 +93,7 @@ def main() -> int:
     soak = Soak(arguments.minutes, kills)
     soak.run()
     print(f"{soak.ran} steps, {len(soak.failed)} failed")
+    print(clean.told(clean.recorded()))
     for step in soak.failed:
         print(f"  replay: {step.replay}")
     return 1 if soak.failed else 0

@@ -29,6 +29,8 @@ class Step:
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    scenario: str = ""
+    """That of the simulation it runs."""
 
     @property
     def replay(self) -> str:
@@ -51,7 +53,7 @@ def simulation_steps(first_seed: int) -> list[Step]:
     """Every scenario with the same new seeds."""
     seeds = ("--seed", str(first_seed), "--seeds", str(SEEDS_PER_STEP))
     return [
-        Step(f"simulation {name}", ("-m", "tests.simulation.run", "--scenario", name, *seeds))
+        Step(f"simulation {name}", ("-m", "tests.simulation.run", "--scenario", name, *seeds), scenario=name)
         for name in sorted(SCENARIOS)
     ]
 
