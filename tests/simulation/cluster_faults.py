@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from odradek.log.health import SLOW_WRITES
 from odradek.simulation import CrashKind
+from odradek.simulation.inode import FileInode
 from tests.simulation import cluster_operators as operators
 from tests.simulation.cluster_world import CLIENT, DIRECTORY, host_of
 
@@ -119,6 +120,27 @@ async def fail_disk(lives: "ClusterLives") -> None:
     fault.times = 0
 
 
+async def lose_sector(lives: "ClusterLives") -> None:
+    """A sector of a segment cannot be read, for a while: what the broker has counts as lost."""
+    broker_id, seconds = lives.any_broker(), duration(lives)
+    tree = lives.machines[broker_id].disk.tree
+    paths = [path for path in lives.segments_of(broker_id) if _size(tree.find(path))]
+    if not paths or not lives.may_lose_power(broker_id):
+        return
+    path = lives.chance.choice(paths)
+    inode = tree.find(path)
+    lives.power_lost_at[broker_id] = lives.server.keyspace.revision
+    lives.disk_trouble(broker_id, seconds + DISK_NOTICED_SECONDS)
+    lives.machines[broker_id].disk.make_unreadable(path, lives.chance.randrange(_size(inode)))
+    await asyncio.sleep(seconds)
+    if isinstance(inode, FileInode):
+        inode.bad_sectors.clear()
+
+
+def _size(inode: object) -> int:
+    return inode.size if isinstance(inode, FileInode) else 0
+
+
 async def disturb_store(lives: "ClusterLives") -> None:
     """For a while transactions are refused, applied late, or applied without an answer, as by an etcd in trouble."""
     faults, rate = lives.store_faults, lives.chance.choice((0.05, 0.2))
@@ -193,5 +215,6 @@ FAULTS: tuple[tuple[int, Fault], ...] = (
     (1, operators.elect_preferred),
     (2, operators.come_and_go),
     (1, fail_disk),
+    (1, lose_sector),
 )
 """With their weights."""

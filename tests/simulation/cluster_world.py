@@ -188,6 +188,11 @@ class ClusterWorld:
         broker = self.brokers[broker_id]
         return broker.replicas.partitions() if self.is_up(broker_id) else []
 
+    def segments_of(self, broker_id: int) -> list[str]:
+        """The .log files of a live broker."""
+        logs = [partition.log for partition in self.partitions_of(broker_id)]
+        return [segment.log_path for log in logs for segment in log.segments]
+
     def content(self, broker_id: int, log: Log, start: int, end: int) -> list[tuple[int, bytes]]:
         """The batches from offset `start` to `end` as they are in the files: base offset and bytes."""
         found: list[tuple[int, bytes]] = []
