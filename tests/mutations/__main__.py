@@ -1,12 +1,13 @@
-"""Run the mutation corpus: `python -m tests.mutations [--only NAME] [--jobs 2]`.
+"""Run the mutation corpus: `python -m tests.mutations [--only NAME] [--jobs 2] [--write]`.
 
 Prints a line a mutant and ends with status 1 when one was not found, its patch does not apply any more, or the tree
-without it fails as well.
+without it fails as well. `--write` makes the rows of docs/simulation.md say which seeds found them.
 """
 
 import argparse
 import sys
 
+from tests.mutations import table
 from tests.mutations.corpus import load
 from tests.mutations.run_mutants import clean_failures, run_all
 
@@ -15,6 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutations", description="Run the mutation corpus.")
     parser.add_argument("--only", action="append", metavar="NAME", help="just this mutant; may be repeated")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    parser.add_argument("--write", action="store_true", help=f"put the seeds into {table.PAGE}")
     arguments = parser.parse_args()
     known = {mutant.name: mutant for mutant in load()}
     unknown = [name for name in arguments.only or () if name not in known]
@@ -28,6 +30,8 @@ def main() -> int:
     failures = clean_failures(outcomes)
     for failure in failures:
         print(failure)
+    if arguments.write:
+        table.write(outcomes)
     unfound = [outcome.mutant.name for outcome in outcomes if outcome.seed is None]
     print(f"{len(outcomes) - len(unfound)} of {len(outcomes)} found" + "".join(f"; NOT {name}" for name in unfound))
     return 1 if unfound or failures else 0

@@ -4,6 +4,8 @@ A patch begins with a line that says what the bug is and one that says where it 
 
     The recovery point moves to the log end of when the flush ends.
     scenario log, 30 seeds
+
+What few seeds show says where they are, `3 seeds from 70`: the others would cost more than they tell.
 """
 
 import re
@@ -11,18 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PATCHES = Path(__file__).parent / "patches"
-WHERE = re.compile(r"scenario (\S+), (\d+) seeds")
+WHERE = re.compile(r"scenario (\S+), (\d+) seeds(?: from (\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`seeds`: it must be found within so many, from 0 on."""
+    """It must be found within so many `seeds`, from `first` on."""
 
     name: str
     what: str
     scenario: str
     seeds: int
     patch: str
+    first: int = 0
 
 
 def load() -> list[Mutant]:
@@ -35,5 +38,5 @@ def parse(name: str, patch: str) -> Mutant:
     what, where = patch.splitlines()[:2]
     found = WHERE.fullmatch(where)
     if found is None:
-        raise ValueError(f"{name}: the second line must be 'scenario NAME, N seeds', not {where!r}")
-    return Mutant(name, what, found[1], int(found[2]), patch)
+        raise ValueError(f"{name}: the second line must be 'scenario NAME, N seeds[ from K]', not {where!r}")
+    return Mutant(name, what, found[1], int(found[2]), patch, int(found[3] or 0))

@@ -49,7 +49,7 @@ def run_mutant(mutant: Mutant) -> Outcome:
             apply(mutant.patch, Path(directory))
         except DoesNotApplyError as error:
             return Outcome(mutant, None, time.monotonic() - begun, f"does not apply: {error}")
-        status, output = run_scenario(mutant.scenario, range(mutant.seeds), Path(directory))
+        status, output = run_scenario(mutant.scenario, seeds_of(mutant), Path(directory))
     found = FAILED.search(output)
     seconds = time.monotonic() - begun
     if found is not None:
@@ -57,15 +57,20 @@ def run_mutant(mutant: Mutant) -> Outcome:
     return Outcome(mutant, None, seconds, "not found" if status == 0 else f"status {status}: {output[-500:]}")
 
 
+def seeds_of(mutant: Mutant) -> range:
+    return range(mutant.first, mutant.first + mutant.seeds)
+
+
 def clean_failures(outcomes: Iterable[Outcome]) -> list[str]:
     """What the scenarios and seeds that found mutants say of the tree without them: nothing, or they do not count."""
-    last: dict[str, int] = {}
+    last: dict[tuple[str, int], int] = {}
     for outcome in outcomes:
         if outcome.seed is not None:
-            last[outcome.mutant.scenario] = max(last.get(outcome.mutant.scenario, 0), outcome.seed)
+            tried = (outcome.mutant.scenario, outcome.mutant.first)
+            last[tried] = max(last.get(tried, 0), outcome.seed)
     failures = []
-    for scenario, seed in last.items():
-        status, output = run_scenario(scenario, range(seed + 1), SOURCE.parent)
+    for (scenario, first), seed in last.items():
+        status, output = run_scenario(scenario, range(first, seed + 1), SOURCE.parent)
         if status:
             failures.append(f"without any mutant: {output[-500:]}")
     return failures

@@ -218,3 +218,15 @@ FAULTS: tuple[tuple[int, Fault], ...] = (
     (1, lose_sector),
 )
 """With their weights."""
+
+STORE_FAULTS: tuple[tuple[int, Fault], ...] = (
+    (3, crash),
+    (3, isolate),
+    (3, lose_store),
+    (4, disturb_store),
+    (1, expire_leases),
+    (1, compact_store),
+    (2, operators.reassign),
+    (1, operators.change_min_isr),
+)
+"""Mostly of the metadata store, while replicas come and go."""

@@ -29,13 +29,18 @@ FAULTS, FAULT_PAUSE_SECONDS = (4, 12), 3.0
 START_SECONDS_MAX, SETTLE_SECONDS_MAX = 120.0, 120.0
 LOOK_SECONDS = 0.7
 PAUSES = (0.2, 0.6, 1.5)
+Faults = tuple[tuple[int, cluster_faults.Fault], ...]
+"""With their weights."""
 
 
 class ClusterLives(ClusterWorld):
     """`live` runs it; the digest of what happened is the same whenever the seed is."""
 
-    def __init__(self, seed: int, *, flushed: bool, replay: str | None = None) -> None:
+    def __init__(
+        self, seed: int, *, flushed: bool, faults: Faults = cluster_faults.FAULTS, replay: str | None = None
+    ) -> None:
         super().__init__(seed, flushed=flushed, replay=replay)
+        self.faults = faults
         self.history = History()
         self.committed = CommittedLogs(self)
         self.partitions = self.chance.choice(PARTITIONS)
@@ -133,7 +138,7 @@ class ClusterLives(ClusterWorld):
         return sorted(self.chance.sample(self.ids, self.chance.randint(1, max(most, 1))))
 
     async def cause_faults(self) -> None:
-        weights, faults = zip(*cluster_faults.FAULTS, strict=True)
+        weights, faults = zip(*self.faults, strict=True)
         async with asyncio.TaskGroup() as group:
             for fault in self.chance.choices(faults, weights, k=self.chance.randint(*FAULTS)):
                 await asyncio.sleep(self.chance.random() * FAULT_PAUSE_SECONDS)

@@ -10,6 +10,7 @@ from tests.simulation.broker_lives import BrokerLives
 from tests.simulation.broker_script import Script
 from tests.simulation.broker_steps import Kind, run_steps
 from tests.simulation.broker_topics import BurstScript, RetentionScript, StartScript, TopicsScript
+from tests.simulation.cluster_faults import STORE_FAULTS
 from tests.simulation.cluster_lives import ClusterLives
 from tests.simulation.compacted_lives import run_compacted_lives
 from tests.simulation.echo import run_echo_world
@@ -151,6 +152,11 @@ def flushed_cluster(seed: int) -> str:
     return ClusterLives(seed, flushed=True, replay=replay_line("flushed-cluster", seed)).live()
 
 
+def cluster_store(seed: int) -> str:
+    """A cluster whose metadata store is in trouble while brokers die, are cut off and get other replicas."""
+    return ClusterLives(seed, flushed=False, faults=STORE_FAULTS, replay=replay_line("cluster-store", seed)).live()
+
+
 def gray(seed: int) -> str:
     """A leader that lives and does its work badly, or is cut off: another kind of trouble for each seed."""
     return run_trouble(seed, TROUBLES[seed % len(TROUBLES)], replay=replay_line("gray", seed))
@@ -197,6 +203,7 @@ SCENARIOS: dict[str, Callable[[int], str]] = {
     "flushed-replicated": flushed_replicated,
     "cluster": cluster,
     "flushed-cluster": flushed_cluster,
+    "cluster-store": cluster_store,
     "gray": gray,
     "restored-store": restored_store,
     "echo": echo,
