@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -87,4 +88,39 @@ def test_a_controller_that_stands_still_is_succeeded_and_decides_nothing_afterwa
         with standing_still(brokers[old].pid):
             wait_for("another controller", lambda: view.controller() != old, RECOVERY_S)
             goes_on(load)
+        view.wait_until_whole()
+
+
+STILL_S, GOES_ON_S = 2.5, 0.5
+"""Less than a lease each time, and most of the time."""
+
+
+@contextmanager
+def stuttering(pid: int) -> Iterator[None]:
+    """The process gets no processor for most of the time."""
+    is_over = threading.Event()
+
+    def stutter() -> None:
+        while not is_over.wait(GOES_ON_S):
+            with standing_still(pid):
+                is_over.wait(STILL_S)
+
+    thread = threading.Thread(target=stutter)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+@takes_long
+def test_a_leader_that_stands_still_again_and_again_lets_others_lead_until_it_is_well(brokers: Brokers) -> None:
+    view = brokers.view()
+    with under_load(brokers) as load:
+        slow = view.leader(("load", 0))
+        with stuttering(brokers[slow].pid):
+            wait_for_another_leader(view, ("load", 0), slow)
+            goes_on(load)
+        assert "This broker is gray" in brokers[slow].log
         view.wait_until_whole()
