@@ -11,7 +11,7 @@ from odradek.host.posix import PosixFiles
 from odradek.log.append import AppendPlan
 from odradek.log.appending import UNUSUAL
 from odradek.log.errors import DirectoryFailedError, DiskFullError, UnexpectedOffsetError
-from odradek.wire.records import CONTROL_FLAG, TRANSACTIONAL_FLAG, batches, crc_is_valid, set_crc
+from odradek.wire.records import ATTRIBUTES_OFFSET, CONTROL_FLAG, TRANSACTIONAL_FLAG, batches, crc_is_valid, set_crc
 from tests.support.faulty_files import FaultyFiles
 from tests.support.logs import (
     NOW_MS,
@@ -26,6 +26,8 @@ from tests.support.logs import (
 )
 
 HOUR_MS = 3_600_000
+MAX_TIMESTAMP_OFFSET = 35
+"""Of a batch's header."""
 
 
 @pytest.fixture
@@ -165,6 +167,25 @@ def test_a_bad_batch_is_refused_and_leaves_no_trace(
     assert result.error_message
     assert append(log, batch(b"after")).base_offset == 1
     assert offsets_in(log) == [(0, 0), (1, 1)]
+
+
+@pytest.mark.parametrize("codec", [5, 6, 7])
+def test_a_codec_that_no_consumer_can_read_is_neither_taken_nor_stored(directory: LogDirectory, codec: int) -> None:
+    log = directory.open()
+    records = with_field(batch(b"a"), ATTRIBUTES_OFFSET, codec.to_bytes(2, "big"))
+    assert log.append_plain(memoryview(records), 0, NOW_MS) == UNUSUAL
+    result = append(log, records)
+    assert (result.error, result.error_message) == (ErrorCode.invalid_record, f"compression codec {codec} is unknown")
+    assert log.log_end_offset == 0
+
+
+def test_a_header_whose_largest_timestamp_lies_before_the_first_record_is_refused(directory: LogDirectory) -> None:
+    """Retention and lookup go by it."""
+    log = directory.open()
+    records = with_field(batch(b"a"), MAX_TIMESTAMP_OFFSET, (5).to_bytes(8, "big"))
+    assert log.append_plain(memoryview(records), 0, NOW_MS) == UNUSUAL
+    assert append(log, records).error is ErrorCode.invalid_record
+    assert log.log_end_offset == 0
 
 
 def test_an_incomplete_second_batch_is_cut_off(directory: LogDirectory) -> None:

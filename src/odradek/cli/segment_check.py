@@ -11,7 +11,7 @@ from odradek.log import offset_index, time_index
 from odradek.log.errors import CorruptIndexError
 from odradek.wire.errors import InvalidBatchError, UnsupportedMagicError
 from odradek.wire.record_codec import decode_batch
-from odradek.wire.records import BatchHeader, batches, crc_is_valid
+from odradek.wire.records import CODEC_MAX, COMPRESSION_MASK, BatchHeader, batches, crc_is_valid
 
 _ENTRY_PROBLEMS_MAX = 20
 
@@ -86,7 +86,9 @@ def _batch_problems(log: Buffer, position: int, header: BatchHeader, lowest: int
         yield f"base offset {header.base_offset} is below {lowest}"
     if not 0 <= header.count <= header.last_offset_delta + 1:
         yield f"{header.count} records cannot lie in {header.last_offset_delta + 1} offsets"
-    if decode:
+    if (codec := header.attributes & COMPRESSION_MASK) > CODEC_MAX:
+        yield f"compression codec {codec} is unknown"
+    elif decode:
         try:
             with memoryview(log) as view, view[position : position + header.size] as batch:
                 decode_batch(batch)

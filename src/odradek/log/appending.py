@@ -20,7 +20,7 @@ from odradek.log.producer_state import BatchMetadata
 from odradek.log.segment import Segment
 from odradek.wire.records import (
     ATTRIBUTES_OFFSET,
-    COMPRESSION_MASK,
+    CODEC_MAX,
     HEADER,
     HEADER_SIZE,
     LOG_OVERHEAD,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 UNUSUAL = -1
 """Answer of `append_plain` that did nothing."""
 
-_UNUSUAL_ATTRIBUTES = ~COMPRESSION_MASK
 _START = Struct(">qii")
 """Of a batch: base offset, length, leader epoch."""
 _unpack_header = HEADER.unpack_from
@@ -65,7 +64,8 @@ class AppendableLog(LogState):
             or base != 0
             or count != delta + 1
             or count <= 0
-            or attributes & _UNUSUAL_ATTRIBUTES
+            or not 0 <= attributes <= CODEC_MAX
+            or max_ms < base_ms
             or max_ms > now_ms + self._after_max_ms
             or base_ms < now_ms - self._before_max_ms
             or crc32c(records[ATTRIBUTES_OFFSET:]) != crc

@@ -14,6 +14,7 @@ from odradek.log.recompression import needs_recompression
 from odradek.wire.errors import InvalidBatchError
 from odradek.wire.records import (
     ATTRIBUTES_OFFSET,
+    CODEC_MAX,
     COMPRESSION_MASK,
     HEADER,
     HEADER_SIZE,
@@ -120,6 +121,10 @@ def _check_client_header(header: BatchHeader) -> None:
         raise _invalid(f"a batch of {header.count} records")
     if header.count != header.last_offset_delta + 1:
         raise _invalid(f"{header.count} records do not match the last offset delta {header.last_offset_delta}")
+    if (codec := header.attributes & COMPRESSION_MASK) > CODEC_MAX:
+        raise _invalid(f"compression codec {codec} is unknown")
+    if header.max_timestamp < header.base_timestamp:
+        raise _invalid(f"the largest timestamp {header.max_timestamp} lies before the first, {header.base_timestamp}")
     if header.is_control:
         raise _invalid("clients are not allowed to write control records")
     if header.producer_id >= 0 and header.base_sequence < 0:
