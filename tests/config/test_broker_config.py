@@ -145,3 +145,14 @@ def test_brokers_reach_each_other_over_a_listener_that_is_advertised() -> None:
 def test_a_leader_must_not_wait_longer_than_its_replicas_wait_for_it() -> None:
     with pytest.raises(ConfigError, match=r"replica.fetch.wait.max.ms: Value must be no more than .* \(400\)"):
         BrokerConfig.parse({"replica.socket.timeout.ms": 400})
+
+
+def test_a_list_is_for_settings_that_are_lists() -> None:
+    assert BrokerConfig.parse({"log.dirs": ["/one", "/two"]}).get("log.dirs") == ("/one", "/two")
+    with pytest.raises(ConfigError, match="must be one value, not a list"):
+        BrokerConfig.parse({"num.partitions": [3]})
+
+
+def test_digits_are_those_of_ascii() -> None:
+    with pytest.raises(ConfigError):
+        BrokerConfig.parse({"num.partitions": "\uff11"})

@@ -138,3 +138,14 @@ def test_a_directory_of_another_cluster_is_refused(stopped: Path, tmp_path: Path
         pass
     shutil.copy(tmp_path / "other" / "meta.properties", stopped / "meta.properties")
     assert "cluster" in refused_with(stopped)
+
+
+def test_data_with_its_metadata_beside_it_is_not_moved_for_workers_on_etcd(broker: BrokerProcess) -> None:
+    create(broker.bootstrap, "kept")
+    assert produce(broker.bootstrap, "kept", b"value") is None
+    broker.stop()
+    elsewhere = ("--workers", "3", "--metadata", "etcd://127.0.0.1:1", "--listen", "127.0.0.1:0")
+    line = refused("--data-dir", str(broker.data_dir), *elsewhere)
+    assert "has its metadata in SQLite" in line
+    broker.start()
+    assert values(broker.bootstrap, "kept") == ["value"]

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -161,7 +162,8 @@ async def serve_metrics(broker: Broker, address: str | None) -> tuple[HttpEndpoi
     try:
         bound = await endpoint.start(host.strip("[]"), port)
     except OSError as error:
-        raise StartError(f"cannot serve metrics on {address}: {error.strerror or error}") from error
+        reason = os.strerror(error.errno) if error.errno else error
+        raise StartError(f"cannot serve metrics on {address}: {reason}. Choose another --metrics HOST:PORT") from error
     return endpoint, f"{host}:{bound[1]}"
 
 

@@ -11,7 +11,7 @@ from odradek.config.errors import ConfigError
 from odradek.config.explain import check_known, check_value
 from odradek.config.listener import Listener, check_listeners, parse_listeners, parse_protocol_map
 from odradek.config.metadata import metadata_access
-from odradek.config.values import Value, text_of
+from odradek.config.values import Type, Value, text_of
 
 if TYPE_CHECKING:
     from odradek.config.topic_config import TopicConfig
@@ -54,6 +54,8 @@ class BrokerConfig:
         for given, value in values.items():
             key, text = ALIASES.get(given, given), text_of(value)
             check_known(key, text)
+            if isinstance(value, list | tuple) and BROKER_OPTIONS[key].type is not Type.LIST:
+                raise ConfigError(f"{given} = {list(value)}: must be one value, not a list")
             check_value(BROKER_OPTIONS[key], text)
             static[key] = text
         return cls(static)

@@ -74,7 +74,7 @@ def _parse_integer(type_: Type, text: str) -> int:
 
 def _parse_number(type_: Type, text: str, convert: type[int] | type[float]) -> int | float:
     try:
-        if "_" in text:
+        if "_" in text or not text.isascii():
             raise ValueError(text)
         return convert(text)
     except ValueError:

@@ -1,5 +1,6 @@
 """Opening a partition's directory: one listing, no index read, nothing scanned after a clean stop."""
 
+import logging
 from enum import Enum
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +16,8 @@ from odradek.log.log_state import new_segment, roll_jitter_ms
 from odradek.log.paths import DELETED_SUFFIX, LEADER_EPOCH_FILE, LOG_SUFFIX, SNAPSHOT_SUFFIX, base_offsets, path_of
 from odradek.log.segment import Segment
 from odradek.log.storage import LogStorage
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from odradek.config import TopicConfig
@@ -220,6 +223,10 @@ def _set_end(log: "Log", end_offset: int) -> None:
 def _apply_log_start(log: "Log", log_start_offset: int, now_ms: int) -> None:
     """Segments wholly below the log start are left to retention; a log that ends below it begins anew there."""
     if log_start_offset > log.log_end_offset:
+        logger.warning(
+            "%s ends at %d, below its log start offset %d: it begins anew there",
+            log.directory, log.log_end_offset, log_start_offset,
+        )  # fmt: skip
         cutting.truncate_fully_and_start_at(log, log_start_offset, now_ms)
         return
     cutting.advance_log_start(log, max(log_start_offset, log.segments[0].base_offset))

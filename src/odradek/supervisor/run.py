@@ -14,6 +14,7 @@ import uvloop
 from odradek.broker.machine import real_host
 from odradek.broker.options import ReadyInfo, ReadyWorker, StartOptions
 from odradek.broker.server import (
+    METADATA_FILE,
     StartError,
     data_directory,
     make_store,
@@ -27,6 +28,7 @@ from odradek.cluster.keys import Keys
 from odradek.cluster.records import MetaRecord, decode
 from odradek.config import BrokerConfig
 from odradek.config.listener import address_of
+from odradek.config.metadata import metadata_access
 from odradek.host import Host
 from odradek.log.directory import LogDirectory
 from odradek.metastore.shared.address import SOCKET_NAME
@@ -51,6 +53,7 @@ def run(options: StartOptions, on_ready: Callable[[ReadyInfo], None]) -> int:
         prepare_directory(directory)
         with ExitStack() as locks:
             log_dirs = hold_directories(host, directory, config, locks)
+            require_same_metadata(host, directory, config)
             make_ready(host, log_dirs, plans)
             return uvloop.run(supervise(options, config, host, plans, on_ready))
 
@@ -74,6 +77,15 @@ def hold_directories(host: Host, directory: str, config: BrokerConfig, locks: Ex
         locks.callback(log_directory.close)
         held.append(path)
     return held
+
+
+def require_same_metadata(host: Host, directory: str, config: BrokerConfig) -> None:
+    """Data whose metadata lies beside it is not moved for brokers that have theirs elsewhere. Raises StartError."""
+    if metadata_access(config.get) is not None and host.files.exists(str(Path(directory) / METADATA_FILE)):
+        raise StartError(
+            f"{directory} has its metadata in SQLite: start it without --metadata (or odradek.metadata), or choose "
+            "another --data-dir"
+        )
 
 
 def make_ready(host: Host, log_dirs: Sequence[str], plans: Sequence[WorkerPlan]) -> None:
