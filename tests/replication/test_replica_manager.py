@@ -539,12 +539,19 @@ def test_a_topic_that_found_the_disk_full_is_made_when_there_is_room(tmp_path: P
     asyncio.run(scenario())
 
 
-def test_a_confirmation_that_fails_does_not_stop_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_confirmation_that_fails_is_tried_again_and_does_not_stop_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("odradek.replication.replica_manager.CONFIRMATION_RETRY_S", 0.01)
+
     async def scenario() -> None:
         logs = await opened(tmp_path)
+        tried = list[UUID]()
 
-        async def refuse(_: UUID) -> None:
-            raise ConnectionError("the store is away")
+        async def refuse(topic_id: UUID) -> None:
+            tried.append(topic_id)
+            if len(tried) < 3:
+                raise ConnectionError("the store is away")
 
         manager = ReplicaManager(logs, BROKER_ID, lambda: BROKER_EPOCH, lambda: BrokerConfig.parse({}), refuse)
         first = image_of(1, FLIGHTS_TOPIC)
@@ -554,7 +561,32 @@ def test_a_confirmation_that_fails_does_not_stop_the_others(tmp_path: Path, capl
         manager.apply(delta(first, second))
         await manager.settled()
         assert isinstance(manager.partition("crews", 0), Partition)
-        await until(lambda: "could not record" in caplog.text)
+        await until(lambda: tried == [FLIGHTS] * 3)
+        assert caplog.text.count("could not record") == 2
+        await logs.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_stopping_broker_confirms_nothing_any_more(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        logs = await opened(tmp_path)
+        waiting = asyncio.Event()
+        cancelled = asyncio.Event()
+
+        async def wait(_: UUID) -> None:
+            waiting.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+
+        manager = ReplicaManager(logs, BROKER_ID, lambda: BROKER_EPOCH, lambda: BrokerConfig.parse({}), wait)
+        manager.apply(delta(EMPTY, image_of(1, deleted=[FLIGHTS])))
+        await waiting.wait()
+        manager.stop()
+        await asyncio.wait_for(cancelled.wait(), 10)
         await logs.stop()
 
     asyncio.run(scenario())

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 _NONE = ErrorCode.none
 _UNKNOWN = ErrorCode.unknown_topic_or_partition
+CONFIRMATION_RETRY_S = 10.0
+"""After a metadata store that was away; there is at most one try under way for each topic deleted before it went."""
 
 LeadershipListener = Callable[[Partition, bool], None]
 """Told of each partition of a topic that this broker begins (True) or ceases (False) to lead."""
@@ -171,6 +173,8 @@ class ReplicaManager:
 
     def stop(self) -> None:
         """Lead nothing any more: whoever waits is told to look for another leader."""
+        for confirmation in self._confirmations.values():
+            confirmation.cancel()
         for partition in self.partitions():
             partition.resign(ErrorCode.not_leader_or_follower, "the broker is shutting down")
 
@@ -337,10 +341,13 @@ class ReplicaManager:
         task.add_done_callback(lambda _: self._confirmations.pop(topic_id, None))
 
     async def _confirm_deleted_safely(self, topic_id: UUID) -> None:
-        try:
-            await self._confirm_deleted(topic_id)
-        except Exception as error:
-            logger.warning("could not record that topic id %s was removed; the next start will: %s", topic_id, error)
+        """Tried again as long as the broker runs; after that its next start finds the topic still to be deleted."""
+        while True:
+            try:
+                return await self._confirm_deleted(topic_id)
+            except Exception as error:
+                logger.warning("could not record that topic id %s was removed, and will try again: %s", topic_id, error)
+            await asyncio.sleep(CONFIRMATION_RETRY_S)
 
     async def _create_logs(self) -> None:
         wanted, self._to_create = self._to_create, {}
