@@ -7,6 +7,7 @@ The sum is kept beside the counter of seeds and begins anew when the sources cha
 import argparse
 import hashlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -72,11 +73,18 @@ def run(scenario: str, first: int) -> str:
     return ""
 
 
+def keep_to_one_cpu() -> None:
+    """The threads of a simulated executor hand a baton to one another, which costs a third less within one CPU."""
+    if sys.platform == "linux":
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak.clean", description="Count clean seeds of clusters.")
     parser.add_argument("--seeds", type=int, default=0, help="run so many new ones of each scenario")
     parser.add_argument("--write", action="store_true", help=f"put the sum into {PAGE}")
     arguments = parser.parse_args()
+    keep_to_one_cpu()
     for _ in range(0, arguments.seeds, SEEDS_PER_RUN):
         first = Seeds().take(SEEDS_PER_RUN)
         for scenario in SCENARIOS:
