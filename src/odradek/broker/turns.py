@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from odradek.broker.connection import Connection
 
-TURN_SECONDS = 0.002
+TURN_SECONDS = 0.001
 """Of one connection; and of all that are not quick, for each turn of the loop."""
 
 TURN_REQUESTS_MAX = 512

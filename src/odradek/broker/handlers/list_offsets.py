@@ -17,6 +17,7 @@ from odradek.host.pace import paced
 from odradek.log.errors import LogError
 from odradek.log.lookup import FoundTimestamp
 from odradek.replication.partition import Partition
+from odradek.wire.list_offsets import offsets_partition, offsets_response, offsets_topic
 
 LATEST = -1
 EARLIEST = -2
@@ -43,8 +44,8 @@ NOTHING = FoundTimestamp(-1, -1, NO_EPOCH)
 Found = FoundTimestamp | ErrorCode
 
 
-async def handle(broker: DataHost, call: Call) -> Any:
-    request, types = call.request, call.types
+async def handle(broker: DataHost, call: Call) -> bytes:
+    request, version = call.request, call.version
     asked = Counter((topic.name, each.partition_index) for topic in request.topics for each in topic.partitions)
     topics = []
     async for topic in paced(request.topics):
@@ -52,29 +53,26 @@ async def handle(broker: DataHost, call: Call) -> Any:
         async for each in paced(topic.partitions):
             if asked[topic.name, each.partition_index] > 1:
                 found: Found = ErrorCode.invalid_request
-            elif each.timestamp < 0 and call.version < FIRST_VERSION.get(each.timestamp, call.version + 1):
+            elif each.timestamp < 0 and version < FIRST_VERSION.get(each.timestamp, version + 1):
                 found = ErrorCode.unsupported_version
             else:
-                found = await _find(broker, call, topic.name, each)
-            partitions.append(_partition(call, each.partition_index, found))
-        topics.append(types.ListOffsetsTopicResponse(name=topic.name, partitions=tuple(partitions)))
-    return types.ListOffsetsResponse(topics=tuple(topics))
+                known = _known(broker, call, topic.name, each)
+                found = await _searched(call, known, each.timestamp) if isinstance(known, Partition) else known
+            partitions.append(_partition(version, each.partition_index, found))
+        topics.append(offsets_topic(version, topic.name, partitions))
+    return offsets_response(version, topics)
 
 
-def _partition(call: Call, index: int, found: Found) -> Any:
-    error, answer = (found, NOTHING) if isinstance(found, ErrorCode) else (ErrorCode.none, found)
-    if error is ErrorCode.offset_not_available and call.version < FIRST_WITH_OFFSET_NOT_AVAILABLE:
-        error = ErrorCode.leader_not_available
-    return call.types.ListOffsetsPartitionResponse(
-        partition_index=index,
-        error_code=error,
-        timestamp=answer.timestamp_ms,
-        offset=answer.offset,
-        leader_epoch=answer.leader_epoch,
-    )
+def _partition(version: int, index: int, found: Found) -> bytes:
+    if isinstance(found, FoundTimestamp):
+        return offsets_partition(version, index, 0, *found)
+    if found is ErrorCode.offset_not_available and version < FIRST_WITH_OFFSET_NOT_AVAILABLE:
+        found = ErrorCode.leader_not_available
+    return offsets_partition(version, index, found, *NOTHING)
 
 
-async def _find(broker: DataHost, call: Call, topic: str, asked: Any) -> Found:
+def _known(broker: DataHost, call: Call, topic: str, asked: Any) -> Found | Partition:
+    """What needs no look into the log; the partition whose log must be searched."""
     current_leader_epoch = getattr(asked, "current_leader_epoch", NO_EPOCH)
     partition = leader(broker, topic, asked.partition_index, current_leader_epoch)
     if not isinstance(partition, Partition):
@@ -90,8 +88,12 @@ async def _find(broker: DataHost, call: Call, topic: str, asked: Any) -> Found:
             return FoundTimestamp(-1, start_offset, partition.log.epochs.epoch_for_offset(start_offset))
         case -5 | -6:
             return NOTHING  # Nothing is tiered, so nothing waits to be either.
+    return partition
+
+
+async def _searched(call: Call, partition: Partition, timestamp: int) -> Found:
     try:
-        found = await _search(partition, asked.timestamp)
+        found = await _search(partition, timestamp)
     except LogError:
         return ErrorCode.kafka_storage_error
     return found if found is not None and found.offset < _fetchable_end(call, partition) else NOTHING
