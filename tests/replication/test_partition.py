@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from kio.schema.errors import ErrorCode
 
+from odradek.config import TopicConfig
 from odradek.host.files import Buffer
 from odradek.log.append import AppendResult
 from odradek.log.appending import UNUSUAL
@@ -385,6 +386,31 @@ def test_a_commit_waits_for_the_followers_in_the_isr(tmp_path: Path) -> None:
         assert (partition.high_watermark, second.done()) == (1, False)
         partition.configure(partition_image(5, replicas=(1, 2), isr=(1, 2), min_isr=2, mod_revision=3))
         await second
+        await manager.stop()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("config", [topic_config(), DURABLE], ids=["replicated", "flushed"])
+def test_what_was_committed_before_too_few_were_in_sync_is_answered_at_once(
+    tmp_path: Path, config: TopicConfig
+) -> None:
+    """The high watermark moves no more, so nothing that comes later would answer it."""
+
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager, config, replicas=(1, 2), isr=(1, 2), min_isr=2)
+        last_offset = append(partition, required_acks=-1).last_offset
+        committed = partition.commit(last_offset)
+        assert partition.follower_fetched(2, 7, 1, 0)
+        assert committed is not None
+        await committed
+        partition.configure(partition_image(5, replicas=(1, 2), isr=(1,), min_isr=2, mod_revision=2))
+        again = partition.commit(last_offset)
+        assert again is not None
+        with pytest.raises(PartitionError) as refused:
+            await asyncio.wait_for(again, 10)
+        assert refused.value.error is ErrorCode.not_enough_replicas_after_append
         await manager.stop()
 
     run(scenario())

@@ -288,10 +288,10 @@ class Partition:
         if self._commits is None:
             self._commits = CommitWaiters()
         self._commits.add(last_offset, waiter)
-        if self._durable:
-            self._logs.flusher.request(self.log)
-        elif last_offset < self.high_watermark:
+        if last_offset < self.high_watermark:
             self._settle_commits()
+        elif self._durable:
+            self._logs.flusher.request(self.log)
         return waiter
 
     def add_fetch_waiter(self, waiter: FetchWaiter) -> None:
