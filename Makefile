@@ -62,8 +62,8 @@ dist: $(VENV)/.installed  ## build the wheel and the source archive into dist/
 	$(BIN)/python -m build --no-isolation
 
 lock: $(VENV)/.installed  ## resolve the lock files again
-	$(UV_COMPILE) --extra etcd --group dev pyproject.toml -o requirements.lock
-	$(UV_COMPILE) --extra etcd --resolution lowest-direct pyproject.toml -o requirements-lowest.lock
+	$(UV_COMPILE) --extra etcd --extra kappa --group dev pyproject.toml -o requirements.lock
+	$(UV_COMPILE) --extra etcd --extra kappa --resolution lowest-direct pyproject.toml -o requirements-lowest.lock
 
 clean:  ## remove what the targets made, but never ./data
 	rm -rf $(VENV) $(LOWEST) dist build .mypy_cache .ruff_cache .pytest_cache
