@@ -27,6 +27,7 @@ _COMMANDS = {
     "config": "odradek.cli.config",
     "cluster": "odradek.cli.cluster",
     "log": "odradek.cli.log",
+    "sql": "odradek.cli.sql",
     "bench": "odradek.cli.bench",
     "demo": "odradek.cli.demo",
 }

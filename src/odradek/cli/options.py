@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,3 +24,10 @@ Topic = Annotated[str, typer.Argument(metavar="TOPIC", autocompletion=complete_t
 Topics = Annotated[list[str], typer.Argument(metavar="TOPIC...", autocompletion=complete_topic)]
 Group = Annotated[str, typer.Argument(metavar="GROUP", autocompletion=complete_group)]
 Groups = Annotated[list[str], typer.Argument(metavar="GROUP...", autocompletion=complete_group)]
+Definition = Annotated[
+    Path | None,
+    typer.Option(
+        "--definition", "-d", metavar="FILE", help="What topics hold (default: ./kappa.yaml, if it is there).",
+        show_default=False,
+    ),
+]  # fmt: skip

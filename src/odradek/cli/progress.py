@@ -35,6 +35,16 @@ class Progress:
         if self._shows and time.monotonic() - self._drawn >= _INTERVAL_S:
             self._draw("")
 
+    def expect(self, total: int) -> None:
+        """So many it will be."""
+        self._total = total
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shows:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
     def finish(self) -> None:
         """Draw the final count and end the line."""
         if self._shows:

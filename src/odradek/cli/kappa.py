@@ -1,0 +1,47 @@
+"""What the commands of the Kappa layer share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from odradek.cli.errors import CommandError, UsageError
+
+if TYPE_CHECKING:
+    from odradek.kappa.definition import Definition
+
+DEFAULT_DEFINITION = Path("kappa.yaml")
+_EXTRA = ("duckdb", "pyarrow", "sqlglot", "pyiceberg", "jsonschema", "yaml", "starlette", "uvicorn")
+
+
+@contextmanager
+def kappa_errors() -> Iterator[None]:
+    """Imports and errors of the Kappa layer as the command line tells them."""
+    try:
+        import duckdb
+
+        from odradek.kappa.errors import KappaError
+
+        try:
+            yield
+        except KappaError as error:
+            raise CommandError(str(error)) from error
+        except duckdb.OutOfMemoryException as error:
+            raise CommandError("more memory is needed than --memory allows") from error
+        except duckdb.Error as error:
+            raise CommandError(str(error).splitlines()[0]) from error
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in _EXTRA:
+            raise
+        raise UsageError(f"{error.name} is not installed: pip install 'odradek[kappa]'") from error
+
+
+def read_definition(path: Path | None) -> Definition:
+    """Of the file that was named, else of ./kappa.yaml, else an empty one."""
+    from odradek.kappa.definition import Definition, load
+
+    if path is None and not DEFAULT_DEFINITION.exists():
+        return Definition()
+    return load(path or DEFAULT_DEFINITION)

@@ -1,0 +1,97 @@
+"""`odradek sql`: a query over topics, as if they were tables."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from odradek.cli.command import command
+from odradek.cli.errors import tell
+from odradek.cli.options import Definition as DefinitionFile
+from odradek.cli.output import plural
+from odradek.cli.progress import Progress
+from odradek.cli.session import Session
+
+if TYPE_CHECKING:
+    from odradek.kappa.definition import Definition
+    from odradek.kappa.querying import Query, Report
+
+app = typer.Typer(add_completion=False)
+
+
+class Output(StrEnum):
+    """How an answer is written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    ARROW = "arrow"
+
+
+@command(app)
+def sql(
+    session: Session,
+    query: Annotated[
+        str, typer.Argument(metavar="SQL", help='For example "select count(*) from flights"; - reads it from stdin.')
+    ],
+    form: Annotated[Output | None, typer.Option("--format", "-F", help="How the answer is written.")] = None,
+    definition: DefinitionFile = None,
+    memory: Annotated[
+        int, typer.Option("--memory", metavar="MB", min=64, max=1 << 20, help="What is more is kept on disk.")
+    ] = 1024,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "-n", min=1, help="Rows of a table; 1,000 unless given.", show_default=False),
+    ] = None,
+) -> None:
+    """Ask topics with SQL (DuckDB's): all that the log holds now.
+
+    A topic is a relation with the columns of its JSON records, or those that kappa.yaml says, and _partition,
+    _offset, _timestamp, _key and _headers. Conditions on _partition, _offset and _timestamp keep the rest unread.
+    """
+    from odradek.cli.kappa import kappa_errors, read_definition
+    from odradek.cli.sql_output import write_answer
+
+    with kappa_errors():
+        from odradek.kappa.querying import ask
+        from odradek.kappa.querying.statement import read_statement
+
+        statement = read_statement(sys.stdin.read() if query == "-" else query)
+        session.require_broker()
+        with _query(session, read_definition(definition), memory) as asked:
+            answer, report = ask(asked, statement)
+            write_answer(answer, _form(session, form), limit)
+            _tell_skipped(report)
+
+
+def _form(session: Session, form: Output | None) -> Output:
+    return form or (Output.JSON if session.json else Output.TABLE)
+
+
+@contextmanager
+def _query(session: Session, definition: Definition, memory_mb: int) -> Iterator[Query]:
+    from odradek.kappa.decoding import connect
+    from odradek.kappa.querying import Query
+
+    progress = Progress("read")
+
+    def on_read(records: int, expected: int) -> None:
+        progress.expect(expected)
+        progress.advance(records)
+
+    with tempfile.TemporaryDirectory(prefix="odradek-sql-") as directory:
+        with connect(memory_mb=memory_mb, spill_to=Path(directory)) as connection:
+            yield Query(connection, {"bootstrap.servers": session.bootstrap}, definition, on_read)
+            progress.clear()
+
+
+def _tell_skipped(report: Report) -> None:
+    for topic, count in report.skipped.items():
+        tell(f"{plural(count, 'record')} of {topic} could not be read and {'is' if count == 1 else 'are'} left out")

@@ -1,0 +1,39 @@
+"""The definition as typed values, each with the defaults that kappa.schema.json documents."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+Format = Literal["json", "csv", "raw"]
+OnError = Literal["fail", "skip"]
+
+
+class Key(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which column is the record's key.
+
+    `source` (`from` in the file): the record's key holds the column, as text or as JSON; or the value has it anyway.
+    """
+
+    field: str
+    source: Literal["key", "value"] = "value"
+    format: Literal["string", "json"] = "string"
+
+
+class Topic(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a topic's records are read. `schema`: column to DuckDB type, in the order of a CSV record's fields."""
+
+    format: Format = "json"
+    schema: dict[str, str] = {}
+    delimiter: str = ","
+    key: Key | None = None
+    event_time: str | None = None
+    """The column that says when it happened; None: the record's timestamp."""
+    on_error: OnError = "fail"
+    table: bool = False
+    """A change log: the newest record of each key counts, one without value deletes."""
+
+
+class Definition(Struct, frozen=True, forbid_unknown_fields=True):
+    """All of `kappa.yaml`."""
+
+    topics: dict[str, Topic] = {}
