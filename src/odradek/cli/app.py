@@ -28,6 +28,7 @@ _COMMANDS = {
     "cluster": "odradek.cli.cluster",
     "log": "odradek.cli.log",
     "sql": "odradek.cli.sql",
+    "snapshot": "odradek.cli.snapshot",
     "bench": "odradek.cli.bench",
     "demo": "odradek.cli.demo",
 }

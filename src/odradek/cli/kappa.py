@@ -45,3 +45,8 @@ def read_definition(path: Path | None) -> Definition:
     if path is None and not DEFAULT_DEFINITION.exists():
         return Definition()
     return load(path or DEFAULT_DEFINITION)
+
+
+def definition_directory(path: Path | None) -> Path:
+    """Paths in a definition are relative to where it is."""
+    return (path or DEFAULT_DEFINITION).parent

@@ -56,7 +56,7 @@ def sql(
     A topic is a relation with the columns of its JSON records, or those that kappa.yaml says, and _partition,
     _offset, _timestamp, _key and _headers. Conditions on _partition, _offset and _timestamp keep the rest unread.
     """
-    from odradek.cli.kappa import kappa_errors, read_definition
+    from odradek.cli.kappa import definition_directory, kappa_errors, read_definition
     from odradek.cli.sql_output import write_answer
 
     with kappa_errors():
@@ -65,10 +65,10 @@ def sql(
 
         statement = read_statement(sys.stdin.read() if query == "-" else query)
         session.require_broker()
-        with _query(session, read_definition(definition), memory) as asked:
+        with _query(session, read_definition(definition), definition_directory(definition), memory) as asked:
             answer, report = ask(asked, statement)
             write_answer(answer, _form(session, form), limit)
-            _tell_skipped(report)
+            _tell(report)
 
 
 def _form(session: Session, form: Output | None) -> Output:
@@ -76,7 +76,7 @@ def _form(session: Session, form: Output | None) -> Output:
 
 
 @contextmanager
-def _query(session: Session, definition: Definition, memory_mb: int) -> Iterator[Query]:
+def _query(session: Session, definition: Definition, directory: Path, memory_mb: int) -> Iterator[Query]:
     from odradek.kappa.decoding import connect
     from odradek.kappa.querying import Query
 
@@ -86,12 +86,14 @@ def _query(session: Session, definition: Definition, memory_mb: int) -> Iterator
         progress.expect(expected)
         progress.advance(records)
 
-    with tempfile.TemporaryDirectory(prefix="odradek-sql-") as directory:
-        with connect(memory_mb=memory_mb, spill_to=Path(directory)) as connection:
-            yield Query(connection, {"bootstrap.servers": session.bootstrap}, definition, on_read)
+    with tempfile.TemporaryDirectory(prefix="odradek-sql-") as spill_to:
+        with connect(memory_mb=memory_mb, spill_to=Path(spill_to)) as connection:
+            yield Query(connection, {"bootstrap.servers": session.bootstrap}, definition, directory, on_read)
             progress.clear()
 
 
-def _tell_skipped(report: Report) -> None:
+def _tell(report: Report) -> None:
     for topic, count in report.skipped.items():
         tell(f"{plural(count, 'record')} of {topic} could not be read and {'is' if count == 1 else 'are'} left out")
+    for topic, count in report.gone.items():
+        tell(f"{plural(count, 'offset')} of {topic} had been deleted before the snapshot had them")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,8 @@ def _plain(value: Any) -> object:
             return value.decode()
         except UnicodeDecodeError:
             return value.hex()
+    if isinstance(value, Decimal):  # A sum of whole numbers is one: DuckDB makes it wider than JSON's reader expects.
+        return int(value) if value == value.to_integral_value() and value.as_tuple().exponent == 0 else str(value)
     if hasattr(value, "nanoseconds"):
         return _interval(value)
     return value.isoformat(" ") if hasattr(value, "hour") and hasattr(value, "year") else str(value)

@@ -1,6 +1,6 @@
 """The Kappa layer's Kafka client: where topics begin and end, and their records as Arrow."""
 
 from odradek.kappa.client.reader import LogReader
-from odradek.kappa.client.topics import Range, Topics
+from odradek.kappa.client.topics import Identity, Range, Topics
 
-__all__ = ["LogReader", "Range", "Topics"]
+__all__ = ["Identity", "LogReader", "Range", "Topics"]

@@ -16,9 +16,11 @@ BATCH_RECORDS = 50_000
 """At most, in one batch."""
 QUEUED_KIB = 64 << 10
 """Fetched but not read yet."""
+QUEUE_BACKOFF_MS = 5
+"""After a full queue until it is looked at again: a second unless told, in which nothing comes."""
 SILENCE_S_MAX = 60.0
 """Without an answer of any broker, before that is an error."""
-_WAIT_S = 0.5
+_WAIT_S = 0.05
 _TRIED_AGAIN = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE)
 
 
@@ -37,6 +39,8 @@ class LogReader:
                 "isolation.level": "read_committed",
                 "check.crcs": True,
                 "queued.max.messages.kbytes": QUEUED_KIB,
+                "queued.min.messages": 10_000_000,  # The size alone bounds what is queued.
+                "fetch.queue.backoff.ms": QUEUE_BACKOFF_MS,
                 **settings,
             }
         )

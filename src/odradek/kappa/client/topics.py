@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka import admin as _admin
 
 from odradek.kappa.client.errors import LogError, told
@@ -22,11 +22,29 @@ class Range(NamedTuple):
     end: int
 
 
+class Identity(NamedTuple):
+    """Which log it is: a topic made again under its name is another one."""
+
+    cluster_id: str
+    topic_id: str
+
+
 class Topics:
     """Asks a cluster; `settings` are librdkafka's, the bootstrap servers among them."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._admin = _untyped.AdminClient({"log_level": 0, "client.id": "odradek-kappa", **settings})
+
+    def identity(self, topic: str) -> Identity:
+        """Raises LogError when there is no such topic."""
+        self.partitions(topic)
+        try:
+            cluster = self._admin.describe_cluster(request_timeout=TIMEOUT_S).result()
+            asked = TopicCollection([topic])
+            described = self._admin.describe_topics(asked, request_timeout=TIMEOUT_S)[topic].result()
+        except KafkaException as error:
+            raise LogError(f"{topic} cannot be described: {told(error)}") from error
+        return Identity(cluster.cluster_id, str(described.topic_id))
 
     def partitions(self, topic: str) -> list[int]:
         """Raises LogError when there is no such topic."""

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from odradek.kappa.definition.columns import ALLOWED, column_type
 from odradek.kappa.definition.document import Document, Place
 from odradek.kappa.definition.model import Topic
+from odradek.kappa.definition.quantities import every
 
 
 def check_topic(document: Document, name: str, topic: Topic) -> None:
@@ -20,8 +21,31 @@ def check_topic(document: Document, name: str, topic: Topic) -> None:
             )
     if topic.key is not None:
         _known(document, (*place, "key"), topic.key.field, topic)
+    _check_snapshot(document, (*place, "snapshot"), topic)
     if topic.table and topic.format == "raw":
         raise document.error((*place, "table"), "a table needs columns: format must be json or csv")
+
+
+def _check_snapshot(document: Document, place: Place, topic: Topic) -> None:
+    snapshot = topic.snapshot
+    if snapshot is None:
+        return
+    if every(snapshot.every) is None:
+        raise document.error((*place, "every"), f"{snapshot.every!r} must be TIME|SIZE, as in 60s|128MB")
+    if snapshot.partition is not None:
+        transform, column = snapshot.partition.removesuffix(")").split("(")
+        found = column_type(topic.schema.get(_known(document, (*place, "partition"), column, topic), ""))
+        if found is not None and transform in _OF_TIME and found.sql not in _OF_TIME[transform]:
+            kinds = " or ".join(_OF_TIME[transform]).lower()
+            raise document.error((*place, "partition"), f"{transform} needs a {kinds} column, {column} is {found.sql}")
+
+
+_OF_TIME = {
+    "hour": ("TIMESTAMP",),
+    "day": ("TIMESTAMP", "DATE"),
+    "month": ("TIMESTAMP", "DATE"),
+    "year": ("TIMESTAMP", "DATE"),
+}
 
 
 def _check_schema(document: Document, place: Place, topic: Topic) -> None:

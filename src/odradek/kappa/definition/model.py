@@ -19,6 +19,23 @@ class Key(Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal["string", "json"] = "string"
 
 
+class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a topic is kept as an Iceberg table, and how often what is new goes there."""
+
+    iceberg: str
+    """`namespace.table` in the lake's catalog."""
+    every: str = "60s|128MB"
+    partition: str | None = None
+    """`day(column)` and the like; None: not partitioned."""
+
+
+class Lake(Struct, frozen=True, forbid_unknown_fields=True):
+    """The Iceberg catalog: `sqlite:///PATH`, or the URL of a REST catalog; and where tables' files are."""
+
+    catalog: str = "sqlite:///lake/catalog.db"
+    warehouse: str = "lake/tables"
+
+
 class Topic(Struct, frozen=True, forbid_unknown_fields=True):
     """How a topic's records are read. `schema`: column to DuckDB type, in the order of a CSV record's fields."""
 
@@ -31,9 +48,11 @@ class Topic(Struct, frozen=True, forbid_unknown_fields=True):
     on_error: OnError = "fail"
     table: bool = False
     """A change log: the newest record of each key counts, one without value deletes."""
+    snapshot: Snapshot | None = None
 
 
 class Definition(Struct, frozen=True, forbid_unknown_fields=True):
     """All of `kappa.yaml`."""
 
     topics: dict[str, Topic] = {}
+    lake: Lake = Lake()

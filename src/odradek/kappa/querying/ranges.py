@@ -18,6 +18,17 @@ def needed(topics: Topics, topic: str, bounds: tuple[Bound, ...]) -> dict[int, R
     return ranges
 
 
+def older(bounds: dict[int, Range], demanded: tuple[Bound, ...]) -> dict[int, Range]:
+    """What the log let go of and the statement may ask for: offsets before those that it holds now."""
+    ranges = {partition: Range(0, each.start) for partition, each in bounds.items()}
+    for bound in demanded:
+        if bound.column == "_partition":
+            ranges = {partition: each for partition, each in ranges.items() if holds(partition, bound)}
+        elif bound.column == "_offset":
+            ranges = {partition: cut(each, bound) for partition, each in ranges.items()}
+    return ranges
+
+
 def _from_time(topics: Topics, topic: str, ranges: dict[int, Range], bound: Bound) -> dict[int, Range]:
     """From the first record that is late enough: all before it are older, whatever order later ones have.
 
