@@ -29,6 +29,8 @@ _COMMANDS = {
     "log": "odradek.cli.log",
     "sql": "odradek.cli.sql",
     "snapshot": "odradek.cli.snapshot",
+    "view": "odradek.cli.view",
+    "kappa": "odradek.cli.kappa_up",
     "bench": "odradek.cli.bench",
     "demo": "odradek.cli.demo",
 }

@@ -91,11 +91,11 @@ class Session:
         return {"bootstrap.servers": self.bootstrap, "log_level": 0, "client.id": "odradek-cli"}
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """`HOST:PORT` or `[V6]:PORT` to its parts; raises UsageError."""
+def split_address(address: str, option: str = "--bootstrap", lowest: int = 1) -> tuple[str, int]:
+    """`HOST:PORT` or `[V6]:PORT` to its parts; raises UsageError that names the option."""
     host, separator, port = address.rpartition(":")
     if not separator or not (port.isascii() and port.isdigit()) or not host:
-        raise UsageError(f"--bootstrap {address}: must be HOST:PORT")
-    if not 0 < int(port) <= PORT_MAX:
-        raise UsageError(f"--bootstrap {address}: the port must be from 1 to {PORT_MAX}")
+        raise UsageError(f"{option} {address}: must be HOST:PORT")
+    if not lowest <= int(port) <= PORT_MAX:
+        raise UsageError(f"{option} {address}: the port must be from {lowest} to {PORT_MAX}")
     return host.strip("[]"), int(port)

@@ -35,27 +35,39 @@ class Output(StrEnum):
     ARROW = "arrow"
 
 
+OutputForm = Annotated[Output | None, typer.Option("--format", "-F", help="How the answer is written.")]
+Memory = Annotated[
+    int, typer.Option("--memory", metavar="MB", min=64, max=1 << 20, help="What is more is kept on disk.")
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", "-n", min=1, help="Rows of a table; 1,000 unless given.", show_default=False)
+]
+
+
 @command(app)
 def sql(
     session: Session,
     query: Annotated[
         str, typer.Argument(metavar="SQL", help='For example "select count(*) from flights"; - reads it from stdin.')
     ],
-    form: Annotated[Output | None, typer.Option("--format", "-F", help="How the answer is written.")] = None,
+    form: OutputForm = None,
     definition: DefinitionFile = None,
-    memory: Annotated[
-        int, typer.Option("--memory", metavar="MB", min=64, max=1 << 20, help="What is more is kept on disk.")
-    ] = 1024,
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", "-n", min=1, help="Rows of a table; 1,000 unless given.", show_default=False),
-    ] = None,
+    memory: Memory = 1024,
+    limit: Limit = None,
 ) -> None:
     """Ask topics with SQL (DuckDB's): all that the log holds now.
 
     A topic is a relation with the columns of its JSON records, or those that kappa.yaml says, and _partition,
     _offset, _timestamp, _key and _headers. Conditions on _partition, _offset and _timestamp keep the rest unread.
+    A view of kappa.yaml is a relation too.
     """
+    answer(session, sys.stdin.read() if query == "-" else query, form, definition, memory, limit)
+
+
+def answer(
+    session: Session, query: str, form: Output | None, definition: Path | None, memory: int, limit: int | None
+) -> None:
+    """Ask, write the rows, and tell what had to be left out."""
     from odradek.cli.kappa import definition_directory, kappa_errors, read_definition
     from odradek.cli.sql_output import write_answer
 
@@ -63,11 +75,12 @@ def sql(
         from odradek.kappa.querying import ask
         from odradek.kappa.querying.statement import read_statement
 
-        statement = read_statement(sys.stdin.read() if query == "-" else query)
+        statement = read_statement(query)
+        defined = read_definition(definition)
         session.require_broker()
-        with _query(session, read_definition(definition), definition_directory(definition), memory) as asked:
-            answer, report = ask(asked, statement)
-            write_answer(answer, _form(session, form), limit)
+        with _query(session, defined, definition_directory(definition), memory) as asked:
+            rows, report = ask(asked, statement)
+            write_answer(rows, _form(session, form), limit)
             _tell(report)
 
 
@@ -97,3 +110,5 @@ def _tell(report: Report) -> None:
         tell(f"{plural(count, 'record')} of {topic} could not be read and {'is' if count == 1 else 'are'} left out")
     for topic, count in report.gone.items():
         tell(f"{plural(count, 'offset')} of {topic} had been deleted before the snapshot had them")
+    for view, count in report.late.items():
+        tell(f"{plural(count, 'row')} came too late for {view}")

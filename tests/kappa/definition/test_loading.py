@@ -41,7 +41,10 @@ def test_an_empty_file_defines_nothing() -> None:
 REFUSED = [
     ("topics: {f: {format: avro}}", 1, "topics.f.format", "must be one of json, csv, raw, not 'avro'"),
     ("topics:\n  f:\n    formt: json\n", 3, "topics.f.formt", "is not known; known are format, schema, delimiter"),
-    ("views: {}\n", 1, "views", "is not known; known are topics"),
+    ("view: {}\n", 1, "view", "is not known; known are topics"),
+    ("topics: {f: {format: raw, lateness: 10}}", 1, "topics.f.lateness", "must be text, not a whole number"),
+    ("topics: {f: {format: raw, lateness: soon}}", 1, "topics.f.lateness", "must be a number and ms, s, m, h or d"),
+    ("views: {v: {}}", 1, "views.v", "lacks sql"),
     ("topics: [1]", 1, "topics", "must be a map, not a list"),
     ("topics:\n  f:\n    table: 1\n", 3, "topics.f.table", "must be true or false, not a whole number"),
     ("topics:\n  f:\n    schema:\n      a: money\n", 4, "topics.f.schema.a", "'money' is no type; known are boolean,"),

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from odradek.kappa.definition.columns import ALLOWED, column_type
 from odradek.kappa.definition.document import Document, Place
 from odradek.kappa.definition.model import Topic
-from odradek.kappa.definition.quantities import every
+from odradek.kappa.definition.quantities import DURATIONS, duration_ms, every
 
 
 def check_topic(document: Document, name: str, topic: Topic) -> None:
@@ -21,6 +21,8 @@ def check_topic(document: Document, name: str, topic: Topic) -> None:
             )
     if topic.key is not None:
         _known(document, (*place, "key"), topic.key.field, topic)
+    if duration_ms(topic.lateness) is None:
+        raise document.error((*place, "lateness"), f"{topic.lateness!r} must be {DURATIONS}")
     _check_snapshot(document, (*place, "snapshot"), topic)
     if topic.table and topic.format == "raw":
         raise document.error((*place, "table"), "a table needs columns: format must be json or csv")

@@ -45,14 +45,23 @@ class Topic(Struct, frozen=True, forbid_unknown_fields=True):
     key: Key | None = None
     event_time: str | None = None
     """The column that says when it happened; None: the record's timestamp."""
+    lateness: str = "0s"
+    """A record is late when its event time is by more than this before the latest one earlier in its partition."""
     on_error: OnError = "fail"
     table: bool = False
     """A change log: the newest record of each key counts, one without value deletes."""
     snapshot: Snapshot | None = None
 
 
+class View(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept up to date, as SQL."""
+
+    sql: str
+
+
 class Definition(Struct, frozen=True, forbid_unknown_fields=True):
     """All of `kappa.yaml`."""
 
     topics: dict[str, Topic] = {}
+    views: dict[str, View] = {}
     lake: Lake = Lake()

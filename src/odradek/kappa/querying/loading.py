@@ -18,7 +18,7 @@ class Loading:
     ) -> None:
         self._connection = connection
         self._relation, self._topic_name, self._topic = relation, topic_name, topic
-        self._records, self._stored = name(f"{relation} records"), name(f"{relation} rows")
+        self._records, self.stored = name(f"{relation} records"), name(f"{relation} rows")
         connection.execute(f"CREATE TEMP TABLE {self._records} ({_RECORD_COLUMNS})")
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -33,7 +33,7 @@ class Loading:
         if not columns_of(self.topic):
             error = f"NULL AS {ERROR}"
         selected = f"SELECT * EXCLUDE (_raw), _raw AS _value, {error} FROM added"
-        self._insert(f"INSERT INTO {self._stored} BY NAME {selected}", pa.Table.from_batches([rows]))
+        self._insert(f"INSERT INTO {self.stored} BY NAME {selected}", pa.Table.from_batches([rows]))
 
     @property
     def topic(self) -> Topic:
@@ -48,7 +48,7 @@ class Loading:
 
     def settle(self) -> int:
         """How many records cannot be read and are left out. Raises KappaError where the topic has it so."""
-        wrong = f"FROM {self._stored} WHERE {ERROR} IS NOT NULL"
+        wrong = f"FROM {self.stored} WHERE {ERROR} IS NOT NULL"
         found = self._connection.execute(f"SELECT count(*) {wrong}").fetchone()
         count: int = found[0] if found else 0
         if count and self.topic.on_error == "fail":
@@ -67,12 +67,12 @@ class Loading:
         """The relation that the statement names: rows, a table's current rows, or its changes."""
         own = [name(column) for column in columns_of(self.topic)]
         columns = ", ".join((*_POSITION, *own)) if own else f"* EXCLUDE ({OPERATION}, {ERROR})"
-        selected = f"SELECT {columns} FROM {self._stored}"
+        selected = f"SELECT {columns} FROM {self.stored}"
         if self.topic.table and self._relation != self._topic_name:
-            selected = f"SELECT {OPERATION}, {columns} FROM {self._stored}"
+            selected = f"SELECT {OPERATION}, {columns} FROM {self.stored}"
         elif self.topic.table:
             newest = (
-                f"SELECT * FROM {self._stored} QUALIFY row_number() OVER (PARTITION BY _key ORDER BY _offset DESC) = 1"
+                f"SELECT * FROM {self.stored} QUALIFY row_number() OVER (PARTITION BY _key ORDER BY _offset DESC) = 1"
             )
             selected = f"SELECT {columns} FROM ({newest}) WHERE {OPERATION} = 'u'"
         self._connection.execute(f"CREATE TEMP VIEW {name(self._relation)} AS {selected}")
@@ -80,8 +80,8 @@ class Loading:
     def _decode(self, topic: Topic) -> None:
         """What was read moves on to the rows."""
         rows = decoded(topic, self._records)
-        self._connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {self._stored} AS FROM ({rows}) LIMIT 0")
-        self._connection.execute(f"INSERT INTO {self._stored} {rows}")
+        self._connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {self.stored} AS FROM ({rows}) LIMIT 0")
+        self._connection.execute(f"INSERT INTO {self.stored} {rows}")
         self._connection.execute(f"DELETE FROM {self._records}")
 
     def _insert(self, statement: str, added: pa.Table) -> None:

@@ -1,0 +1,5 @@
+"""Results over HTTP."""
+
+from odradek.kappa.serving.app import application
+
+__all__ = ["application"]
