@@ -17,7 +17,8 @@ LOCKED = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;]+)( ;.*)?", re.MULTILINE)
 def locked_packages() -> list[str]:
     """Names pinned for this platform (a marker such as `os_name == 'nt'` excludes a package)."""
     lines = LOCKED.findall((ROOT / "requirements.lock").read_text())
-    return [name for name, _, marker in lines if "win32" not in marker and "'nt'" not in marker]
+    elsewhere = ("win32", "'nt'", "== 'emscripten'")
+    return [name for name, _, marker in lines if not any(each in marker for each in elsewhere)]
 
 
 def licence_of(package: str) -> str:

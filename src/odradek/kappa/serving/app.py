@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from odradek.kappa.serving.lookup import Lookup, RequestError, read_lookup
 from odradek.kappa.serving.values import plain
-from odradek.kappa.serving.waiting import Wanted, is_reached, read_timeout, read_wanted
+from odradek.kappa.serving.waiting import is_reached, read_timeout, read_wanted
 from odradek.kappa.views.running import RunningView, Views
 
 LOOK_S = 0.02
@@ -73,8 +73,7 @@ async def _answer(view: RunningView, request: Request) -> Response:
             if wanted is None or is_reached(wanted, offsets):
                 return _told(offsets, rows, lookup)
             await anyio.sleep(LOOK_S)
-    assert wanted is not None
-    return _refused(504, f"{view.plan.name} did not reach {':'.join(map(str, wanted))} in time")
+    return _refused(504, f"{view.plan.name} did not {'answer' if wanted is None else f'reach {wait}'} in time")
 
 
 def _told(offsets: dict[str, dict[str, int]], rows: list[dict[str, Any]], lookup: Lookup) -> Response:
@@ -100,6 +99,3 @@ def _read(view: RunningView, lookup: Lookup) -> tuple[dict[str, dict[str, int]],
 
 def _refused(status: int, message: str) -> Response:
     return JSONResponse({"error": message}, status)
-
-
-__all__ = ["Wanted", "application"]

@@ -4,7 +4,9 @@ The state is grouped by what the stream alone says, join keys among it; tables a
 So a change of a table needs no record of the stream again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import duckdb
 from sqlglot import exp
@@ -19,6 +21,9 @@ from odradek.kappa.views.plan.sources import Sources
 from odradek.kappa.views.plan.windows import Call, end_sql, hops_sql, is_window, is_window_end, read_window, start_sql
 
 DIALECT = "duckdb"
+Known = Callable[[Any], str | None]
+"""What a node is replaced by; None: it stays."""
+_SETS = (exp.Rollup, exp.Cube, exp.GroupingSets)
 
 
 def compile_view(view: str, sql: str, relations: Mapping[str, Relation]) -> ViewPlan:
@@ -192,26 +197,26 @@ class _Compiler:
         self.partials += aggregate.partials
         return aggregate.final
 
-    def _replaced(self, node: exp.Expr, by: "object", of_columns: "object" = None) -> str:
+    def _replaced(self, node: exp.Expr, by: Known, of_columns: Known | None = None) -> str:
         """SQL in which the outermost nodes that `by` knows are what it says, and windows are written out."""
 
         def change(each: exp.Expr) -> exp.Expr:
-            found = by(each)  # type: ignore[operator]
+            found = by(each)
             if found is None and is_window(each):
                 found = start_sql(read_window(self.sources, each))
             if found is None and is_window_end(each):
                 found = self._window_end(each, by)
             if found is None and of_columns is not None and isinstance(each, exp.Column):
-                found = of_columns(each)  # type: ignore[operator]
+                found = of_columns(each)
             return each if found is None else _verbatim(found)
 
         return node.copy().transform(change).sql(dialect=DIALECT)
 
-    def _window_end(self, node: exp.Expr, by: "object") -> str:
+    def _window_end(self, node: exp.Expr, by: Known) -> str:
         (start,) = node.expressions if len(node.expressions) == 1 else (None,)
         if start is None or not is_window(start):
             raise ViewError(self.view, f"{node.sql(dialect=DIALECT)}: must be of the window, or of its name")
-        written = by(start)  # type: ignore[operator]
+        written = by(start)
         call = read_window(self.sources, start)
         return end_sql(start_sql(call) if written is None else written, call.window)
 
@@ -259,8 +264,6 @@ class _Compiler:
 
     def _typed(self, plan: ViewPlan) -> ViewPlan:
         """Asks DuckDB for the output's types, over empty relations: it also says what it does not know."""
-        from dataclasses import replace
-
         with duckdb.connect() as connection:
             try:
                 _create(connection, "stream", plan.stream)
