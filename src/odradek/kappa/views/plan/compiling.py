@@ -97,12 +97,11 @@ class _Compiler:
             if len(plain) < len(items):
                 return []
             return [*self._row_identity(), *plain]
-        if group.args.get("all") or any(each for name, each in group.args.items() if name != "expressions" and each):
-            if group.args.get("all"):
-                return plain
-            raise ViewError(
-                self.view, f"{group.sql(dialect=DIALECT).strip()}: only plain expressions can be grouped by"
-            )
+        if group.args.get("all"):
+            return plain
+        if any(each for name, each in group.args.items() if name != "expressions") or list(group.find_all(*_SETS)):
+            text = group.sql(dialect=DIALECT).strip()
+            raise ViewError(self.view, f"{text}: only plain expressions can be grouped by")
         return [self._grouped_by(each, items) for each in group.expressions]
 
     def _grouped_by(self, node: exp.Expr, items: list[tuple[str, exp.Expr]]) -> exp.Expr:
