@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from odradek.kappa.client import LogReader, Range, Topics
+from odradek.kappa.client import LogReader, Range, Topics, ahead
 from odradek.kappa.definition.model import Definition, Snapshot
 from odradek.kappa.querying.loading import Loading
 from odradek.kappa.querying.ranges import needed, older
@@ -59,7 +59,7 @@ class Reading:
         loading = Loading(query.connection, relation, topic_name, query.definition.topics.get(topic_name))
         expected = sum(each.end - each.start for each in ranges.values())
         with LogReader(query.settings) as reader:
-            for batch in reader.read(topic_name, ranges, headers=self._has_headers):
+            for batch in ahead(reader.read(topic_name, ranges, headers=self._has_headers)):
                 loading.add(batch)
                 query.on_read(batch.num_rows, expected)
         loading.read_out()

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from odradek.kappa.client import LogReader, Range, Topics
+from odradek.kappa.client import LogReader, Range, Topics, ahead
 from odradek.kappa.decoding import ERROR, decoded
 from odradek.kappa.definition.model import Definition, Topic
 from odradek.kappa.records import RECORDS
@@ -82,7 +82,7 @@ class Inputs:
         """Each with what it moves; in the end what compaction left empty at the end of a partition."""
         at: dict[int, int | None] = {part: self.state.offsets().get((topic, part)) for part in parts}
         with LogReader(self._settings) as reader:
-            for batch in reader.read(topic, parts):
+            for batch in ahead(reader.read(topic, parts)):
                 reached = _reached(batch)
                 yield batch, {(topic, part): (at[part], after) for part, after in reached.items()}
                 at.update(reached)
