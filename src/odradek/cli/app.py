@@ -28,6 +28,7 @@ _COMMANDS = {
     "cluster": "odradek.cli.cluster",
     "log": "odradek.cli.log",
     "sql": "odradek.cli.sql",
+    "import": "odradek.cli.import_",
     "snapshot": "odradek.cli.snapshot",
     "view": "odradek.cli.view",
     "kappa": "odradek.cli.kappa_up",
