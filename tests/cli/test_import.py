@@ -1,8 +1,6 @@
 """`odradek import`: each row once and in order, however often it is killed."""
 
 import json
-import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -55,7 +53,7 @@ def test_killed_at_any_time_each_row_is_there_once_and_in_order(cli: Cli, tmp_pa
         while numbers_stored(settings) <= before and process.poll() is None:
             time.sleep(0.005)
         time.sleep(0.01 * kill)  # Somewhere within what it does next, which is what is tried here.
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.communicate()
     told = cli.ok(*command, "--json").json
     assert told["rows"] == ROWS

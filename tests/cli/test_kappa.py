@@ -1,9 +1,7 @@
 """`odradek view` and `odradek kappa up`: views of a real broker's topics."""
 
 import json
-import os
 import re
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,7 +80,7 @@ def test_killed_at_any_time_live_equals_batch(cli: Cli, tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(0.05 * kill)  # Somewhere within what it does next, which is what is tried here.
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.communicate()
         fill(settings, "kappa_killed_airlines", [("X", json.dumps({"name": f"renamed {kill}"}), 0)])
     batch = comparable(batch_rows(cli, definition))

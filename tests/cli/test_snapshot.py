@@ -1,8 +1,6 @@
 """`odradek snapshot`, and `odradek sql` over what only a snapshot still has."""
 
 import json
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -39,7 +37,7 @@ def test_killed_at_any_time_it_leaves_each_record_once(cli: Cli, tmp_path: Path)
         process = cli.start("snapshot", "-d", definition, "--follow")
         assert process.stdout is not None
         process.stdout.readline()  # At least one commit is done, and the next one has begun.
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.communicate()
     cli.ok("snapshot", "-d", definition)
     catalog = open_catalog(Lake(), tmp_path)
