@@ -11,8 +11,8 @@ import uvloop
 
 from odradek.broker.admission import Admission
 from odradek.broker.buffers import RECEIVE_SIZE
-from odradek.broker.connection import EXACT_MIN, REQUESTS_IN_FLIGHT_MAX, WAITING_BYTES_MAX
-from odradek.broker.turns import TURN_REQUESTS_MAX
+from odradek.broker.connection import EXACT_MIN, QUICK_REQUEST_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX, WAITING_BYTES_MAX
+from odradek.broker.turns import TURN_REQUESTS_MAX, TURN_SECONDS
 from tests.broker.frames import FrameClient, frame, order, serving, until
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -182,6 +182,34 @@ def test_others_are_served_between_the_requests_of_one_that_sends_thousands(run:
             assert number_of(await other.receive()) == count
             assert [number_of(await flood.receive()) for _ in range(count)] == list(range(count))
             assert [number_of(each) for each in server.begun].index(count) <= 3 * TURN_REQUESTS_MAX
+
+    run(script())
+
+
+def test_others_are_served_between_the_large_first_requests_of_many(run: Run) -> None:
+    """None of them is known to take long before it was served."""
+    count, large = 20, 2 * QUICK_REQUEST_BYTES_MAX
+
+    async def script() -> None:
+        async with serving() as server:
+            now, serve = [0.0], server.connections.serve
+
+            def long(connection: Any, view: memoryview, start: int, end: int) -> Any:
+                now[0] += 10 * TURN_SECONDS if end - start > large else 0.0
+                return serve(connection, view, start, end)
+
+            server.connections.serve, server.connections.turns.stopwatch = long, lambda: now[0]
+            floods, other = [await server.connect() for _ in range(count)], await server.connect()
+            requests = [frame(order("echo", number, large)) for number in range(count)]
+            for flood, request in zip(floods, requests, strict=True):
+                flood.send_raw(request[:-1])
+            await until(lambda: server.connections.received.bytes >= sum(map(len, requests)) - count)
+            for flood in floods:
+                flood.send_raw(b"\0")
+            other.send(order("echo", count))
+            assert number_of(await other.receive()) == count
+            assert [number_of(each) for each in server.begun].index(count) <= count // 4
+            assert [number_of(await flood.receive()) for flood in floods] == list(range(count))
 
     run(script())
 

@@ -12,7 +12,8 @@ from odradek.cli import quick_start
 from odradek.cli.starting import run_broker
 from tests.cli.conftest import Cli
 
-COMMANDS = ["start", "status", "topic", "produce", "consume", "group", "config", "log", "bench", "demo"]
+COMMANDS = ["start", "status", "topic", "produce", "consume", "group", "config", "cluster", "log", "bench", "demo"]
+COMMANDS += ["sql", "import", "snapshot", "view", "kappa"]
 NOBODY = Cli("127.0.0.1:1")
 
 

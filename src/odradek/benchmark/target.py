@@ -56,8 +56,8 @@ class Target:
     def topic(self, partitions: int = 1, configs: Mapping[str, str] | None = None) -> Iterator[str]:
         """A new topic of which every partition has a leader; deleted afterwards."""
         name = TOPIC_PREFIX + secrets.token_hex(4)
-        self.create_topic(name, partitions, configs or {})
         try:
+            self.create_topic(name, partitions, configs or {})
             yield name
         finally:
             with suppress(OSError):

@@ -52,6 +52,8 @@ EXACT_MIN = 64 << 10
 SMALL_READ = 4096
 """Bytes read of a new request while there is no room for large ones."""
 
+QUICK_REQUEST_BYTES_MAX = 64 << 10
+"""A larger request is not taken to be quick, whatever the one before it was: it may be its connection's first."""
 SIZE_BYTES = SIZE.size
 
 ANSWERED_BRIEFLY = frozenset((0, 1, 8, 10, 11, 12, 13, 14, 18, 22))
@@ -125,7 +127,8 @@ class Connection(asyncio.BufferedProtocol):
         self.last_active = self._connections.loop.time()
         if self._frame is None:
             view = self._connections.received.view
-            if self.is_quick or not self._connections.turns.is_used_up:
+            is_quick = self.is_quick and nbytes <= QUICK_REQUEST_BYTES_MAX
+            if is_quick or not self._connections.turns.is_used_up:
                 self._consume(view, 0, nbytes)
             else:
                 self._keep(view, 0, nbytes)
@@ -346,7 +349,8 @@ class Connection(asyncio.BufferedProtocol):
         """What held requests back may be over: serve those that have arrived, then read on, at once or in turn."""
         if self._frame is None or self.is_closed or self.is_serving or self.is_in_line:
             return
-        if self._filled >= self._needed and not self.is_quick and self._connections.turns.is_used_up:
+        is_quick = self.is_quick and self._needed - self._start <= QUICK_REQUEST_BYTES_MAX
+        if self._filled >= self._needed and not is_quick and self._connections.turns.is_used_up:
             self._line_up()
         else:
             self.take_turn()

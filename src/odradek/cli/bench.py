@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+CONNECT_TIMEOUT_S = 3.0
+SECONDS_MAX = 86_400
+
 
 class Acks(StrEnum):
     """Whose word a producer waits for."""
@@ -35,7 +39,7 @@ def bench(
     rows: Annotated[
         str | None, typer.Option("--rows", "-r", metavar="NAME,...", help="Only these; --list names them.")
     ] = None,
-    seconds: Annotated[float, typer.Option("--seconds", "-s", min=0.05, help="Of each row.")] = 3.0,
+    seconds: Annotated[float, typer.Option("--seconds", "-s", min=0.05, max=SECONDS_MAX, help="Of each row.")] = 3.0,
     replication_factor: Annotated[
         int | None,
         typer.Option("--replication-factor", min=1, max=32767, help="Copies of each partition; the broker's default."),
@@ -93,9 +97,21 @@ def _target(session: Session, pids: Sequence[int], replication_factor: int | Non
         if not Path(f"/proc/{pid}/stat").exists():
             raise UsageError(f"--pid {pid}: no such process here")
     return Target(
-        split_address(session.bootstrap.split(",")[0].strip()), *pids,
+        _reachable(session.bootstrap), *pids,
         replication_factor=replication_factor or -1, acks=-1 if acks is Acks.ALL else 1,
     )  # fmt: skip
+
+
+def _reachable(bootstrap: str) -> tuple[str, int]:
+    """The first address at which something listens."""
+    from odradek.benchmark.connection import Connection
+
+    for address in bootstrap.split(","):
+        found = split_address(address.strip())
+        with contextlib.suppress(OSError):
+            Connection(found, CONNECT_TIMEOUT_S).close()
+            return found
+    raise CommandError(f"no broker at {bootstrap}")
 
 
 def _measure(row: Row, target: Target, seconds: float) -> Measured:
@@ -108,6 +124,10 @@ def _measure(row: Row, target: Target, seconds: float) -> Measured:
         return row.measure(target, seconds)
     except BenchError as error:
         raise CommandError(f"{row.name}: {error}") from error
+    except OSError as error:
+        host, port = target.address
+        reason = "it did not answer in time" if isinstance(error, TimeoutError) else error.strerror or error
+        raise CommandError(f"{row.name}: {host}:{port}: {reason}") from error
     finally:
         if sys.stderr.isatty():
             sys.stderr.write("\033[K")

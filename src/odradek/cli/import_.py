@@ -1,118 +1,227 @@
-"""`odradek import`: files and queries become a log."""
+"""`odradek import`: files, Iceberg tables and queries into a topic, in the order of event time, exactly once."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
-import sys
-import tempfile
 import time
-from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from odradek.cli.checks import INT32_MAX, check_named, check_number, check_seconds
 from odradek.cli.command import command
 from odradek.cli.completion import complete_topic
-from odradek.cli.errors import UsageError
-from odradek.cli.output import plural, size, write_json, write_line
+from odradek.cli.errors import CommandError, UsageError
+from odradek.cli.output import count, plural, size, write_json, write_line
 from odradek.cli.progress import draw
 from odradek.cli.session import Session
-from odradek.cli.sql import Memory
 from odradek.cli.time_left import TimeLeft, in_words
-from odradek.cli.times import format_ms
 
 if TYPE_CHECKING:
-    from odradek.kappa.importing import Import, Progress
+    from odradek.kappa.importing.run import Summary
 
 app = typer.Typer(add_completion=False)
+_DRAW_EVERY_S = 0.2
+_NEEDED = ("duckdb", "pyarrow")
 
 
-@command(app, "import")
+class Value(StrEnum):
+    """What a record's value is."""
+
+    JSON = "json"
+    CSV = "csv"
+    RAW = "raw"
+
+
+class Key(StrEnum):
+    """What a record's key is."""
+
+    STRING = "string"
+    JSON = "json"
+
+
+class NullTime(StrEnum):
+    """What becomes of rows without event time."""
+
+    REFUSE = "refuse"
+    FIRST = "first"
+    SKIP = "skip"
+
+
+class Unit(StrEnum):
+    """What a whole number of event time counts."""
+
+    SECONDS = "s"
+    MILLISECONDS = "ms"
+    MICROSECONDS = "us"
+
+
+@command(app, name="import")
 def import_(
     session: Session,
-    topic: Annotated[str, typer.Option("--topic", "-t", help="Where rows go.", autocompletion=complete_topic)],
-    event_time: Annotated[
-        str, typer.Option("--event-time", "-e", metavar="COLUMN", help="When it happened: orders rows, dates records.")
+    topic: Annotated[
+        str, typer.Option("--topic", "-t", metavar="TOPIC", autocompletion=complete_topic, help="Where the rows go.")
     ],
-    files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Parquet, CSV or JSON lines, all of one kind.")
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SOURCE]...", help="Parquet, CSV or JSON files, or iceberg:CATALOG_URI:NAMESPACE.TABLE."
+        ),
     ] = None,
-    sql: Annotated[
-        str | None, typer.Option("--sql", metavar="SQL", help="Instead of files: anything that DuckDB reads.")
+    sql: Annotated[str | None, typer.Option("--sql", metavar="QUERY", help="Instead of SOURCE: DuckDB's SQL.")] = None,
+    key: Annotated[
+        list[str] | None, typer.Option("--key", "-k", metavar="COLUMN", help="The record's key; repeatable.")
     ] = None,
-    key: Annotated[str | None, typer.Option("--key", "-k", metavar="COLUMN", help="The records' key.")] = None,
+    key_format: Annotated[Key, typer.Option("--key-format", help="Several columns need json.")] = Key.STRING,
+    event_time: Annotated[
+        str | None, typer.Option("--event-time", "-e", metavar="COLUMN", help="Orders the rows and dates the records.")
+    ] = None,
+    event_time_unit: Annotated[
+        Unit | None, typer.Option("--event-time-unit", help="For whole numbers: since 1970.")
+    ] = None,
+    null_event_time: Annotated[
+        NullTime, typer.Option("--null-event-time", help="Rows without event time.")
+    ] = NullTime.REFUSE,
+    form: Annotated[Value, typer.Option("--format", "-F", help="What a value is.")] = Value.JSON,
+    value: Annotated[str | None, typer.Option("--value", metavar="COLUMN", help="For --format raw.")] = None,
     null: Annotated[
-        list[str] | None, typer.Option("--null", metavar="TEXT", help="What CSV files write for null; repeatable.")
+        list[str] | None, typer.Option("--null", metavar="TEXT", help="What NULL is in CSV files; repeatable.")
+    ] = None,
+    create_partitions: Annotated[
+        int | None, typer.Option("--create-partitions", metavar="N", help="Make a missing topic with so many.")
     ] = None,
     speed: Annotated[
-        float | None, typer.Option("--speed", metavar="N", help="N times as fast as the event times pass.")
+        float | None, typer.Option("--speed", metavar="N", help="Event time passes N times as fast as real time.")
     ] = None,
+    name: Annotated[str | None, typer.Option("--id", metavar="NAME", help="Of the import, in its records.")] = None,
     state: Annotated[
-        Path | None, typer.Option("--state", metavar="DIR", help="Where it is noted how far an import is.")
+        Path | None, typer.Option("--state", metavar="DIR", help="Where it is kept how far it is.")
     ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever was sent before.")] = False,
-    memory: Memory = 1024,
+    restart: Annotated[bool, typer.Option("--restart", help="Forget what was sent and send all of it.")] = False,
+    memory: Annotated[
+        str, typer.Option("--memory-limit", metavar="SIZE", help="Of sorting; the rest is on disk.")
+    ] = "400MB",
+    scratch: Annotated[Path | None, typer.Option("--temp", metavar="DIR", help="Where sorting spills to.")] = None,
+    wait: Annotated[float, typer.Option("--wait", metavar="S", help="For a broker that is away.")] = 120.0,
 ) -> None:
-    """Send rows to a topic as JSON records, in the order of their event time, each once.
+    """Send the rows of files, an Iceberg table or a query to a topic, ordered by event time, each exactly once.
 
-    Killed or failed, the same command goes on where it was. Rows of one time stay as the files have them.
+    The same command resumes an import that was killed.
     """
-    from odradek.cli.kappa import kappa_errors
+    check_named("--topic", topic)
+    check_number("--create-partitions", create_partitions, 1, INT32_MAX)
+    check_seconds("--wait", wait)
+    if speed is not None and (not 0 < speed < float("inf") or event_time is None):
+        raise UsageError("--speed needs --event-time and must be a number above 0")
+    if any(importlib.util.find_spec(module) is None for module in _NEEDED):
+        raise CommandError("import needs DuckDB and PyArrow: pip install 'odradek[kappa]'")
+    from odradek.kappa.errors import KappaError
+    from odradek.kappa.importing import options as of
+    from odradek.kappa.importing.run import run_import
 
-    if (sql is None) == (not files):
-        raise UsageError("name files, or a query with --sql")
-    if speed is not None and not 0 < speed < float("inf"):
-        raise UsageError(f"--speed {speed:g}: must be above 0")
-    with kappa_errors():
-        from odradek.kappa.decoding import connect
-        from odradek.kappa.importing import Import, Source
-
-        session.require_broker()
-        source = Source(tuple(files or ()), sql, event_time, key, tuple(null or ("",)))
-        settings = {"bootstrap.servers": session.bootstrap}
-        job = Import(settings, topic, source, state or _state_directory(), speed=speed, on_progress=_shown())
-        if restart:
-            job.forget()
-        with tempfile.TemporaryDirectory(prefix="odradek-import-") as spill_to:
-            with connect(memory_mb=memory, spill_to=Path(spill_to)) as connection:
-                connection.execute("SET preserve_insertion_order=true")  # Rows of one time stay in their order.
-                _run(session, job, connection, topic)
-
-
-def _run(session: Session, job: Import, connection: object, topic: str) -> None:
-    began = time.monotonic()
-    rows, sender = job.run(connection)  # type: ignore[arg-type]
-    seconds = time.monotonic() - began
-    draw("")
-    sent = 0 if sender is None else sender.sent
-    if session.json:
-        written = 0 if sender is None else sender.size
-        write_json({"topic": topic, "rows": rows, "sent": sent, "bytes": written, "seconds": round(seconds, 3)})
-    elif sender is None:
-        write_line(f"{topic} has all {plural(rows, 'row')} already: --restart sends them again")
-    else:
-        rate = f"{sent / max(seconds, 1e-9):,.0f} rows/s"
-        write_line(f"{topic}: {plural(sent, 'row')} sent of {rows:,} ({size(sender.size)}, {seconds:.1f} s, {rate})")
-
-
-def _shown() -> Callable[[Progress], None]:
-    left = TimeLeft()
-    drawn = [0.0]
-
-    def show(progress: Progress) -> None:
-        now = time.monotonic()
-        if sys.stderr.isatty() and now - drawn[0] >= 0.2:
-            drawn[0] = now
-            share = progress.row / max(progress.rows, 1)
-            words = in_words(left.estimate_s(now, progress.rows - progress.row))
-            bar = "█" * round(share * 20)
-            at = format_ms(progress.time_ms)
-            draw(f"{bar:░<20} {share:4.0%} {progress.row:,} of {progress.rows:,} rows, at {at} {words}")
-
-    return show
+    options = of.ImportOptions(
+        sources=tuple(sources or ()),
+        topic=topic,
+        sql=sql,
+        key=tuple(key or ()),
+        key_format=of.KeyFormat(key_format),
+        event_time=event_time,
+        event_time_unit=of.EventTimeUnit(event_time_unit) if event_time_unit else None,
+        null_event_time=of.NullEventTime(null_event_time),
+        form=of.ValueFormat(form),
+        value=value,
+        null_texts=tuple(null or ("",)),
+        name=name,
+    )
+    limits = of.Limits(memory=memory, scratch=str(scratch) if scratch else None, wait_s=wait, speed=speed)
+    session.require_broker()
+    progress = _Progress()
+    try:
+        summary = run_import(
+            session.bootstrap,
+            options,
+            limits,
+            state or _state_directory(),
+            create_partitions=create_partitions,
+            restart=restart,
+            told=progress,
+        )
+    except KappaError as error:
+        raise CommandError(str(error)) from error
+    finally:
+        draw("")
+    _tell(summary, session.json)
 
 
 def _state_directory() -> Path:
     home = os.environ.get("XDG_STATE_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "state") / "odradek" / "imports"
+    return (Path(home) if home else Path.home() / ".local" / "state") / "odradek"
+
+
+class _Progress:
+    """A bar with the share that is through and the time left, a few times a second."""
+
+    def __init__(self) -> None:
+        self._left = TimeLeft()
+        self._drawn = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._drawn < _DRAW_EVERY_S:
+            return
+        self._drawn = now
+        left = in_words(self._left.estimate_s(now, total - done))
+        share = done / max(total, 1)
+        bar = ("#" * round(share * 20)).ljust(20, ".")
+        draw(f"imported [{bar}] {share:.0%}, {done:,} of {plural(total, 'row')}" + (f", {left}" if left else ""))
+
+
+def _tell(summary: Summary, as_json: bool) -> None:
+    from odradek.cli.times import format_ms
+
+    times = [format_ms(ms) if ms is not None else None for ms in (summary.first_ms, summary.last_ms)]
+    if as_json:
+        write_json(
+            {
+                "import": summary.import_id,
+                "topic": summary.topic,
+                "already_finished": summary.was_finished,
+                "rows": summary.rows,
+                "sent": summary.sent,
+                "skipped": summary.skipped,
+                "bytes": summary.size_bytes,
+                "seconds": round(summary.seconds, 3),
+                "rows_per_s": round(summary.sent / summary.seconds) if summary.seconds else None,
+                "first_event_time": times[0],
+                "last_event_time": times[1],
+                "partitions": [
+                    {"partition": index, "first_offset": first, "next_offset": following}
+                    for index, (first, following) in enumerate(
+                        zip(summary.first_offsets, summary.next_offsets, strict=True)
+                    )
+                ],
+            }
+        )
+        return
+    if summary.was_finished:
+        write_line(
+            f"{summary.topic} has all {plural(summary.rows, 'row')} of this import already; --restart sends them again"
+        )
+        return
+    before = summary.rows - summary.sent
+    notes = [
+        f"{plural(before, 'row')} before" if before else "",
+        f"{plural(summary.skipped, 'row')} without event time skipped" if summary.skipped else "",
+        f"event time {times[0]} to {times[1]}" if times[0] else "",
+        "offsets "
+        + ", ".join(
+            f"{index}: {first}-{following}"
+            for index, (first, following) in enumerate(zip(summary.first_offsets, summary.next_offsets, strict=True))
+        ),
+    ]
+    rate = summary.sent / max(summary.seconds, 1e-9)
+    done = f"{plural(summary.sent, 'row')}, {size(summary.size_bytes)} in {summary.seconds:.1f} s"
+    write_line(f"imported {'; '.join([f'{done}, {count(round(rate))} rows/s', *filter(None, notes)])}")

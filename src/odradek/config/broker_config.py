@@ -98,6 +98,11 @@ def _check_together(values: Mapping[str, Any]) -> None:
             f"Invalid value {queued} for configuration queued.max.request.bytes: "
             f"Value must be at least socket.request.max.bytes ({request})"
         )
+    if values["max.connections.per.ip"] == 0 and not values["max.connections.per.ip.overrides"]:
+        raise ConfigError(
+            "Invalid value 0 for configuration max.connections.per.ip: "
+            "Value can be zero only if max.connections.per.ip.overrides is set"
+        )
     wait, timeout = values["replica.fetch.wait.max.ms"], values["replica.socket.timeout.ms"]
     if wait > timeout:
         raise ConfigError(

@@ -67,7 +67,7 @@ CONNECTIONS = (
         name="max.connections",
         type=Type.INT,
         default=INT_MAX,
-        check=NOT_NEGATIVE,
+        check=POSITIVE,
         dynamic=True,
         doc="Connections the broker keeps open at a time.",
     ),

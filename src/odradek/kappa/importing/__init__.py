@@ -1,6 +1,6 @@
-"""Batch data becomes a log: rows in the order of their event time, each once however often it is begun anew."""
+"""Batch data becomes a log: rows in the order of event time, each exactly once however often the import is killed.
 
-from odradek.kappa.importing.job import Import, Progress
-from odradek.kappa.importing.source import Source
-
-__all__ = ["Import", "Progress", "Source"]
+`options` says what is asked, `source` reads it through DuckDB, `encoding` and `ordering` make the one query whose rows
+are the records, `partitioner` and `pace` decide where and when, `state` is what a resumed import must know, `topic`
+asks the brokers, `sending` is the loop at the producer's edge, and `run` puts them together.
+"""

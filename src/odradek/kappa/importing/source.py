@@ -1,99 +1,113 @@
-"""Where rows come from, and in which order: by event time, rows of one time as the source has them."""
+"""What is imported, as a DuckDB relation with a fingerprint that shows when it has changed."""
 
-import hashlib
-from collections.abc import Sequence
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from odradek.kappa.decoding.session import name, text
-from odradek.kappa.importing.errors import ImportingError
+from odradek.kappa.errors import KappaError
+from odradek.kappa.importing.columns import literal
+from odradek.kappa.importing.options import ImportOptions
 
-READERS = {
-    ".parquet": "read_parquet",
-    ".csv": "read_csv",
-    ".tsv": "read_csv",
-    ".json": "read_json",
-    ".jsonl": "read_json",
-    ".ndjson": "read_json",
+ICEBERG = "iceberg:"
+_ICEBERG_VIEW = "iceberg_source"
+FILES_MAX = 10_000
+_READERS = {
+    ".parquet": "read_parquet({files}, union_by_name=true)",
+    ".csv": "read_csv({files}, union_by_name=true, sample_size=-1, nullstr={nulls})",
+    ".json": "read_json({files}, union_by_name=true)",
+    ".jsonl": "read_json({files}, union_by_name=true, format='newline_delimited')",
+    ".ndjson": "read_json({files}, union_by_name=true, format='newline_delimited')",
 }
-_TIMES = ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE")
+_READERS |= {".csv.gz": _READERS[".csv"], ".tsv": _READERS[".csv"], ".jsonl.gz": _READERS[".jsonl"]}
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Files, or `sql` over anything that DuckDB reads. `nulls`: texts of CSV files that mean null."""
+    """Something to select from.
 
-    files: tuple[Path, ...]
-    sql: str | None
-    event_time: str
-    key: str | None = None
-    nulls: Sequence[str] = ("",)
+    Attributes:
+        relation: SQL that stands after FROM.
+        fingerprint: What must be the same when the import is resumed.
+        is_ordered: Whether its rows come in the same order each time: files do, queries and tables do not.
+        refresh: To be called before each query.
+    """
 
-    def relation(self) -> str:
-        """SQL of the rows. Raises ImportingError."""
-        if self.sql is not None:
-            return f"({self.sql.rstrip().rstrip(';')})"
-        suffixes = {path.suffix.lower().removesuffix(".gz") or Path(path.stem).suffix.lower() for path in self.files}
-        readers = {READERS.get(suffix, "") for suffix in suffixes}
-        if readers == {""} or len(readers) != 1 or "" in readers:
-            raise ImportingError(
-                f"files must all be of one kind: {', '.join(READERS)}; found {', '.join(sorted(suffixes))}"
-            )
-        (reader,) = readers
-        files = ", ".join(text(str(path)) for path in self.files)
-        options = f", nullstr=[{', '.join(map(text, self.nulls))}]" if reader == "read_csv" else ""
-        return f"(FROM {reader}([{files}]{options}))"
+    relation: str
+    fingerprint: dict[str, Any]
+    is_ordered: bool
+    refresh: Callable[[], None] = lambda: None
 
-    def fingerprint(self) -> str:
-        """Another one when what it reads has changed, as far as names, sizes and times of files tell."""
-        parts = [self.sql or "", self.event_time, self.key or "", *self.nulls]
-        for path in self.files:
-            try:
-                status = path.stat()
-            except OSError as error:
-                raise ImportingError(f"{path}: {error.strerror}") from error
-            parts.append(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}")
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
-    def check(self, connection: duckdb.DuckDBPyConnection) -> int:
-        """How many rows there are. Raises ImportingError where columns are missing or no times."""
-        try:
-            described = connection.execute(f"DESCRIBE FROM {self.relation()}").fetchall()
-        except duckdb.Error as error:
-            raise ImportingError(" ".join(str(error).split("\n\n")[0].split())) from error
-        kinds = {row[0]: row[1] for row in described}
-        for column in filter(None, (self.event_time, self.key)):
-            if column not in kinds:
-                near = get_close_matches(column, kinds, 1)
-                advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(kinds)}"
-                raise ImportingError(f"there is no column {column}; {advice}")
-        if kinds[self.event_time] not in _TIMES:
-            kind = kinds[self.event_time].lower()
-            raise ImportingError(
-                f"{self.event_time} is {kind}, no time: make one of it with --sql, as in epoch_ms(x) AS at"
-            )
-        counts = f"SELECT count(*), count({name(self.event_time)}) FROM {self.relation()}"
-        ((rows, timed),) = connection.execute(counts).fetchall()
-        if timed < rows:
-            raise ImportingError(
-                f"{rows - timed:,} of {rows:,} rows have no {self.event_time}: leave them out with --sql"
-            )
-        return int(rows)
+def open_source(connection: duckdb.DuckDBPyConnection, options: ImportOptions) -> Source:
+    """The source that the options name; raises KappaError."""
+    if options.sql is not None:
+        if options.sources:
+            raise KappaError("--sql: give SOURCE or --sql, not both")
+        return Source(f"({options.sql.strip().rstrip(';')})", {"sql": options.sql}, is_ordered=False)
+    if not options.sources:
+        raise KappaError("SOURCE: give files, iceberg:CATALOG_URI:NAMESPACE.TABLE, or --sql")
+    if options.sources[0].startswith(ICEBERG):
+        if len(options.sources) > 1:
+            raise KappaError("SOURCE: an Iceberg table comes alone")
+        return _open_iceberg(connection, options.sources[0])
+    return _open_files(find_files(options.sources), options)
 
-    def ordered(self) -> str:
-        """SELECT of time (ms), key and value (JSON), in the one order that there is.
 
-        Rows of files are numbered as they are read. What SQL gives has no order of its own: there rows of one time are
-        ordered by their content, so that two that could change places are the same.
-        """
-        numbered = "row_number() OVER ()" if self.sql is None else "0"
-        key = "NULL" if self.key is None else f"rows.{name(self.key)}"
-        time = f"rows.{name(self.event_time)}"
-        selected = (
-            f"SELECT epoch_ms({time}::TIMESTAMP) AS time, {time}::TIMESTAMP AS exact, ({key})::VARCHAR AS key, "
-            f"to_json(rows)::VARCHAR AS value, {numbered} AS place FROM {self.relation()} AS rows"
-        )
-        return f"SELECT time, key, value FROM ({selected}) ORDER BY exact, place, value"
+def find_files(patterns: tuple[str, ...]) -> list[Path]:
+    """The files, absolute, as they are ordered: patterns as given, what one matches by name."""
+    found: list[Path] = []
+    for pattern in patterns:
+        matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]
+        files = [Path(match).absolute() for match in matches if Path(match).is_file()]
+        if not files:
+            raise KappaError(f"SOURCE {pattern}: no such file")
+        found += files
+    if len(found) > FILES_MAX:
+        raise KappaError(f"SOURCE: {len(found):,} files; at most {FILES_MAX:,} at once")
+    return found
+
+
+def _open_files(files: list[Path], options: ImportOptions) -> Source:
+    endings = {_ending(path) for path in files}
+    if len(endings) > 1:
+        raise KappaError(f"SOURCE: files of one kind at once, not {', '.join(sorted(endings))}")
+    nulls = ", ".join(literal(text) for text in options.null_texts)
+    names = ", ".join(literal(glob.escape(str(path))) for path in files)
+    relation = _READERS[endings.pop()].format(files=f"[{names}]", nulls=f"[{nulls}]")
+    facts = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+    return Source(relation, {"files": facts}, is_ordered=True)
+
+
+def _ending(path: Path) -> str:
+    for ending in sorted(_READERS, key=len, reverse=True):
+        if path.name.lower().endswith(ending):
+            return ending
+    raise KappaError(f"SOURCE {path}: its name must end with {', '.join(_READERS)}")
+
+
+def _open_iceberg(connection: duckdb.DuckDBPyConnection, source: str) -> Source:
+    from pyiceberg.catalog import load_catalog
+    from pyiceberg.exceptions import NoSuchTableError
+
+    uri, _, name = source.removeprefix(ICEBERG).rpartition(":")
+    if not uri or "." not in name:
+        raise KappaError(f"SOURCE {source}: must be iceberg:CATALOG_URI:NAMESPACE.TABLE")
+    try:
+        table = load_catalog("import", uri=uri).load_table(name)
+    except NoSuchTableError:
+        raise KappaError(f"SOURCE {source}: the catalog has no table {name}") from None
+    snapshot = table.current_snapshot()
+    snapshot_id = snapshot.snapshot_id if snapshot else None
+
+    def register() -> None:
+        # A reader is used up when it has been read once.
+        connection.register(_ICEBERG_VIEW, table.scan(snapshot_id=snapshot_id).to_arrow_batch_reader())
+
+    fingerprint = {"table": str(table.metadata.table_uuid), "snapshot": snapshot_id}
+    return Source(_ICEBERG_VIEW, fingerprint, is_ordered=False, refresh=register)

@@ -21,6 +21,9 @@ from odradek.wire.records import (
     set_crc,
 )
 
+DECOMPRESSED_BYTES_MAX = 256 << 20
+"""Of one batch. Brokers store what they are sent unread, so that it may be more than they would unpack themselves."""
+
 
 class RecordSpan(NamedTuple):
     """A record in a batch's decompressed blob: where it begins and ends, and what compaction asks about it."""
@@ -35,7 +38,7 @@ class RecordSpan(NamedTuple):
 
 def blob_of(batch: memoryview, header: BatchHeader) -> bytes:
     """The batch's records, decompressed. Raises InvalidBatchError."""
-    return bytes(decompress(header.compression, batch[HEADER_SIZE : header.size]))
+    return bytes(decompress(header.compression, batch[HEADER_SIZE : header.size], DECOMPRESSED_BYTES_MAX))
 
 
 def spans_of(blob: bytes, count: int) -> list[RecordSpan]:

@@ -1,0 +1,27 @@
+"""Columns of a source by name, and their SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from odradek.kappa.errors import KappaError
+
+
+def quoted(name: str) -> str:
+    """An identifier in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A string in SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def require_column(option: str, name: str, columns: Mapping[str, str]) -> str:
+    """The column's type; raises KappaError with the nearest name."""
+    if name in columns:
+        return columns[name]
+    near = get_close_matches(name, columns, 1)
+    advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(columns)}"
+    raise KappaError(f"{option} {name}: the source has no such column; {advice}")
