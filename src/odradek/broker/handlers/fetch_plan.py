@@ -216,6 +216,8 @@ def _assess(
         error, diverging = _compare_epochs(partition, wanted)
     if error is _NONE and diverging is None and not _holds(partition, wanted.fetch_offset):
         error = _missing_error(partition, wanted.fetch_offset)
+    if (error is ErrorCode.offset_out_of_range or diverging is not None) and _takes_for_leader(partition, limits):
+        error, diverging = ErrorCode.not_leader_or_follower, None
     if error is _NONE and diverging is None and limits.replica is not None:
         error = _note_replica(partition, wanted, *limits.replica)
     if error is not _NONE:
@@ -283,6 +285,15 @@ def _missing_error(partition: Partition, offset: int) -> ErrorCode:
     if partition.log.damage is not None and offset > partition.log.log_end_offset:
         return ErrorCode.kafka_storage_error
     return ErrorCode.offset_out_of_range
+
+
+def _takes_for_leader(partition: Partition, limits: FetchLimits) -> bool:
+    """Whether a consumer is here, at a follower, that no leader has sent here.
+
+    What this replica lacks may be committed. Told that it is out of range, a consumer begins anew elsewhere; only one
+    that was sent to the nearest replica goes back to the leader (KIP-392).
+    """
+    return partition.is_following and not limits.client_rack
 
 
 def _compare_epochs(partition: Partition, wanted: FetchPartition) -> tuple[ErrorCode, tuple[int, int] | None]:
