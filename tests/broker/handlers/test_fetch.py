@@ -293,6 +293,22 @@ def test_a_consumer_of_a_rack_is_told_by_a_follower_what_is_out_of_its_range(tmp
     asyncio.run(script())
 
 
+def test_a_leader_that_may_be_replaced_sends_away_who_has_read_on_elsewhere(tmp_path: Path) -> None:
+    async def script() -> None:
+        async with running(tmp_path) as here:
+            await here.topic("topic")
+            partition = here.partition("topic")
+            partition.configure(partition_image(partition.leader_epoch, replicas=(1, 2), isr=(1, 2)))
+            client = await here.client()
+            answer = await client.request(fetch(12, "topic", {0: 3}))
+            assert answer.responses[0].partitions[0].error_code is ErrorCode.offset_out_of_range
+            partition._is_doubtful = lambda: True
+            answer = await client.request(fetch(12, "topic", {0: 3}))
+            assert answer.responses[0].partitions[0].error_code is ErrorCode.not_leader_or_follower
+
+    asyncio.run(script())
+
+
 def test_a_reader_whose_records_diverge_is_told_where(tmp_path: Path) -> None:
     async def script() -> None:
         async with running(tmp_path) as here:
