@@ -1,12 +1,14 @@
 """The coordinator around its groups: loading, storing, failing, handing over."""
 
 import asyncio
+import errno
 from typing import Any
 
 import pytest
 from kio.schema.errors import ErrorCode
 
 from odradek.config.broker_groups import OFFSETS_TOPIC
+from odradek.groups.coordinator import LOAD_RETRY_S
 from odradek.groups.records import CommittedOffset, GroupKey, OffsetKey, group_key, offset_key, read_key
 from odradek.groups.topic import CREATION_WAIT_S
 from odradek.groups.vocabulary import JoinRequest, JoinResult, LeavingMember, SyncRequest, SyncResult
@@ -579,6 +581,34 @@ def test_offsets_of_a_topic_deleted_while_nobody_led_are_removed_on_loading() ->
         await asyncio.sleep(0.1)
         assert await fetched(world) == {"u": {0: 1}}
         assert stored_keys(world.partition)[-1] == OffsetKey("g", "t", 0)
+
+    GroupWorld().run(scenario)
+
+
+def test_a_partition_that_cannot_be_read_is_loaded_when_it_can_be() -> None:
+    async def scenario(world: GroupWorld) -> None:
+        await commit(world, 1)
+        world.partition.replay_fails = OSError(errno.EIO, "a sector cannot be read")
+        await world.reload()
+        assert await commit(world, 2) is ErrorCode.not_coordinator
+        await asyncio.sleep(3 * LOAD_RETRY_S)
+        assert await commit(world, 2) is ErrorCode.not_coordinator
+        world.partition.replay_fails = None
+        await asyncio.sleep(LOAD_RETRY_S)
+        await world.loaded()
+        assert await fetched(world) == {"t": {0: 1}}
+
+    GroupWorld().run(scenario)
+
+
+def test_a_partition_that_could_not_be_read_is_left_to_whoever_leads_it_since() -> None:
+    async def scenario(world: GroupWorld) -> None:
+        world.partition.replay_fails = OSError(errno.EIO, "a sector cannot be read")
+        await world.reload()
+        world.replicas.resign(world.partition)
+        world.partition.replay_fails = None
+        await asyncio.sleep(2 * LOAD_RETRY_S)
+        assert await commit(world) is ErrorCode.not_coordinator
 
     GroupWorld().run(scenario)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from kio.schema.errors import ErrorCode
 
 from odradek.host.posix import PosixFiles
 from odradek.log.errors import DamagedLogError
@@ -224,8 +225,12 @@ def test_epochs_above_the_recovery_point_are_learnt_from_the_batches(directory: 
     assert directory.open(stop=stop, recovery_point=1).epochs.entries == ((1, 0), (4, 1))
 
 
+def repeated(sequence: int) -> bytearray:
+    return batch(bytes(100), producer_id=7, producer_epoch=0, base_sequence=sequence)
+
+
 def produce(log: Log, sequence: int) -> None:
-    append(log, batch(bytes(100), producer_id=7, producer_epoch=0, base_sequence=sequence))
+    append(log, repeated(sequence))
 
 
 @CRASHES
@@ -241,6 +246,43 @@ def test_producers_survive_a_crash(directory: LogDirectory, stop: Stop, flushed:
     assert log.producers.entries[7].last_sequence == 5
     again = append(log, batch(bytes(100), producer_id=7, producer_epoch=0, base_sequence=5))
     assert (again.duplicate, again.base_offset) == (True, 5)
+
+
+@pytest.mark.parametrize("stop", Stop)
+@pytest.mark.parametrize("flushed", [7, 8, 10])
+def test_the_last_five_batches_of_a_producer_are_known_after_a_start(
+    directory: LogDirectory, stop: Stop, flushed: int
+) -> None:
+    """A snapshot has one of them; a producer has up to five under way and sends them all again."""
+    log = directory.open()
+    for sequence in range(10):
+        if sequence == flushed:
+            flush_all(log)
+        produce(log, sequence)
+        append(log, batch(b"of another", producer_id=8, producer_epoch=0, base_sequence=sequence))
+    if flushed == 10 or stop is Stop.CLEAN:
+        log.seal()
+        flush_all(log)
+    log = directory.reopen(log, stop)
+    again = [append(log, repeated(sequence)) for sequence in range(5, 10)]
+    assert [(each.duplicate, each.base_offset) for each in again] == [(True, 2 * each) for each in range(5, 10)]
+    assert append(log, repeated(4)).error is ErrorCode.out_of_order_sequence_number
+
+
+def test_batches_of_a_producer_that_cannot_be_read_are_not_known_and_nothing_else_is_wrong(
+    directory: LogDirectory,
+) -> None:
+    log = directory.open()
+    for sequence in range(8):
+        produce(log, sequence)
+    log.seal()
+    flush_all(log)
+    log.close()
+    damage(log_file(directory, 3), 16, b"\xff")
+    log = directory.open(recovery_point=8)
+    assert append(log, repeated(7)).duplicate
+    assert append(log, repeated(5)).error is ErrorCode.out_of_order_sequence_number
+    assert append(log, repeated(8)).base_offset == 8
 
 
 def test_producers_survive_a_damaged_snapshot(directory: LogDirectory) -> None:

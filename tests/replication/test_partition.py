@@ -22,7 +22,7 @@ from odradek.replication.replay import TURN_BYTES
 from tests.replication.images import partition_image
 from tests.support.faulty_files import FaultyFiles
 from tests.support.log_managers import CREWS, FLIGHTS, crash, create, keys, opened, until
-from tests.support.logs import batch, offsets_in, topic_config
+from tests.support.logs import batch, flush_all, offsets_in, topic_config
 
 DURABLE = topic_config(flush_messages=1)
 
@@ -47,6 +47,11 @@ async def leader(
     manager.attach(log, partition)
     assert partition.lead(partition_image(5, **image))
     return partition
+
+
+def epochs_stored(partition: Partition) -> str:
+    """The content of its file."""
+    return (Path(partition.log.directory) / "leader-epoch-checkpoint").read_text()
 
 
 def cut_one_byte(segment: Path) -> None:
@@ -614,6 +619,44 @@ def test_a_leader_without_other_replicas_has_nobody_to_be_replaced_by(tmp_path: 
         partition = await leader(manager, is_doubtful=lambda: True)
         assert append(partition, required_acks=1).error is ErrorCode.none
         assert not partition.may_be_replaced()
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_an_epoch_begun_while_records_wait_for_the_disk_is_stored_with_its_first_record(tmp_path: Path) -> None:
+    """Else a start would not know of it, once the recovery point has passed it, and what is committed would be cut."""
+
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager)
+        append(partition)
+        flush_all(partition.log)
+        append(partition)
+        assert partition.lead(partition_image(6))
+        append(partition)
+        flush_all(partition.log)
+        assert partition.log.recovery_point == 3
+        assert epochs_stored(partition) == "0\n2\n5 0\n6 2\n"
+        await manager.stop()
+
+    run(scenario())
+
+
+def test_an_epoch_without_records_is_not_stored(tmp_path: Path) -> None:
+    """A restart begins one in each of thousands of partitions."""
+
+    async def scenario() -> None:
+        manager = await opened(tmp_path)
+        partition = await leader(manager)
+        append(partition)
+        flush_all(partition.log)
+        assert partition.lead(partition_image(6))
+        flush_all(partition.log)
+        assert epochs_stored(partition) == "0\n1\n5 0\n"
+        append(partition)
+        flush_all(partition.log)
+        assert epochs_stored(partition) == "0\n2\n5 0\n6 1\n"
         await manager.stop()
 
     run(scenario())

@@ -41,6 +41,7 @@ class ReplicatedLives(Replicated):
             for index in range(PARTITIONS):
                 group.create_task(self.keep_producing(index))
             await self.cause_deaths()
+            await self.until(lambda: all(self.promised(index) for index in range(PARTITIONS)))
             self.is_over = True
         for index in range(PARTITIONS):
             await self.converged(index)
@@ -129,6 +130,9 @@ class ReplicatedLives(Replicated):
         for at, header in batches(content):
             records = decode_batch(content[at : at + header.size])
             found.update({record.offset: (record.value or b"").decode() for record in records})
-        promised = {offset: value for (number, offset), value in self.acknowledged.items() if number == index}
-        assert promised, "nothing was ever acknowledged"
+        promised = self.promised(index)
         assert {offset: found.get(offset) for offset in promised} == promised
+
+    def promised(self, index: int) -> dict[int, str]:
+        """What of that partition has been acknowledged: at the latest once everybody is back there is something."""
+        return {offset: value for (number, offset), value in self.acknowledged.items() if number == index}

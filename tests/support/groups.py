@@ -47,6 +47,7 @@ class MemoryPartition:
         self.is_doubtful = False
         self.holds_appends = False
         self.append_fails: Exception | ErrorCode | None = None
+        self.replay_fails: Exception | None = None
         self._appends: list[tuple[bytes, asyncio.Future[AppendResult]]] = []
         self._commits: list[asyncio.Future[None]] = []
 
@@ -98,6 +99,8 @@ class MemoryPartition:
 
     async def replay(self, from_offset: int, on_batch: Callable[[memoryview], None]) -> int:
         assert from_offset == 0
+        if self.replay_fails is not None:
+            raise self.replay_fails
         for batch in self.batches:
             await asyncio.sleep(0.001)
             on_batch(memoryview(batch))

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 START_WAIT_S = 1.0
 """How long a client that looks for its coordinator waits for it to have started."""
+LOAD_RETRY_S = 5.0
+"""After a load that failed, as the disk may be read again."""
 EXPIRY_SPREAD_S = 0.01
 """Between two shards' looks for expired offsets."""
 
@@ -155,6 +157,7 @@ class GroupCoordinator:
         except (LogError, OSError, PartitionError, InvalidBatchError, CorruptRecordError) as error:
             logger.error("%s-%d cannot be loaded, its groups are not served: %s", OFFSETS_TOPIC, shard.index, error)
             shard.close(ErrorCode.not_coordinator)
+            self._loop.call_later(LOAD_RETRY_S, self._load_again, shard, partition)
         else:
             await shard.loaded(replay)
             self._forget_topics_gone(shard)
@@ -162,6 +165,11 @@ class GroupCoordinator:
             self._loads.pop(shard, None)
             if (start := self._starts.pop(shard.index, None)) is not None:
                 start.set_result(None)
+
+    def _load_again(self, failed: Shard, partition: LedPartition) -> None:
+        """Unless this broker has ceased to lead the partition, and whoever leads it since loads it."""
+        if self._shards.get(partition.index) is failed:
+            self._take_up(partition)
 
     # ---- what changes around the groups
 

@@ -191,6 +191,8 @@ class AppendableLog(LogState):
         epochs = self.epochs.entries
         if not epochs or epochs[-1][0] != leader_epoch:
             self.epochs.assign(leader_epoch, base_offset)
+        elif epochs[-1][1] == base_offset:  # Its leader had begun it, and it had no records yet.
+            self.epochs.changed = True
         self.log_end_offset = last_offset + 1
         self.count_written(size)
 

@@ -239,8 +239,6 @@ class LogManager(LogRegistry):
         """The log has bytes that are not on stable storage (called by the log, once until it is flushed)."""
         self.dirty.setdefault(log, self.now())
         self.candidates[log] = None
-        if log.epochs.entries and log.epochs.entries[-1][1] >= log.recovery_point:
-            log.epochs.changed = True
 
     def start_writeback(self, health: DirectoryHealth) -> None:
         """Let the kernel begin to write, so that no later write has to wait for a mountain of dirty pages."""

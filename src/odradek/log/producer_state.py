@@ -67,6 +67,11 @@ class ProducerEntry:
                 return batch
         return None
 
+    def recall(self, found: "ProducerEntry | None") -> None:
+        """Take over the batches before the last one, where what was found in the log ends with that one."""
+        if found is not None and found.producer_epoch == self.producer_epoch and found.batches[-1:] == self.batches:
+            self.batches = found.batches
+
 
 class Refusal(NamedTuple):
     """Why a batch may not be written; `message` names producer and sequences."""

@@ -133,7 +133,7 @@ class Partition:
         return True
 
     def _begin_epoch(self, leader_epoch: int) -> None:
-        """An epoch without records need not be on disk: its file is written with the first of them.
+        """An epoch without records need not be on disk: its file is written with the first of them (by the log).
 
         A restart begins an epoch in every partition, and must not write thousands of files for it.
         """

@@ -14,11 +14,13 @@ import msgspec
 import pytest
 from kio.schema.errors import ErrorCode
 
+from odradek.config.broker_in_sync import RACK_AWARE_SELECTOR
 from odradek.host.posix import PosixFiles
 from odradek.wire.record_codec import decode_batch
 from odradek.wire.records import batches
 from tests.broker.frames import until
 from tests.broker.running import Running, running
+from tests.replication.images import partition_image
 from tests.support.requests import request
 
 
@@ -248,6 +250,61 @@ def test_followers_are_refused_while_there_are_none(tmp_path: Path) -> None:
             entity = fetch(12, "topic", {0: 0})
             (partition,) = (await client.request(replace(entity, replica_id=7))).responses[0].partitions
             assert partition.error_code is ErrorCode.not_leader_or_follower
+
+    asyncio.run(script())
+
+
+@pytest.mark.parametrize("asked", [{"offset": 3}, {"offset": -1}, {"offset": 3, "last_fetched_epoch": 0}])
+def test_a_follower_sends_whoever_takes_it_for_the_leader_away_where_it_does_not_have_what_is_asked_for(
+    tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    """It may be behind: a consumer that hears "out of range" would begin anew elsewhere."""
+
+    async def script() -> None:
+        async with running(tmp_path) as here:
+            await here.topic("topic")
+            await fill(here, "topic", 0, [b"a", b"b"])
+            partition = here.partition("topic")
+            partition.follow(partition_image(partition.leader_epoch + 1, leader=2, replicas=(1, 2), isr=(2,)))
+            client = await here.client()
+            answer = await client.request(fetch(12, "topic", {0: 1}))
+            assert values_in(answer.responses[0].partitions[0].records) == [b"b"]
+            offset = asked.pop("offset")
+            answer = await client.request(fetch(12, "topic", {0: offset}, **asked))
+            (found,) = answer.responses[0].partitions
+            assert found.error_code is ErrorCode.not_leader_or_follower
+            assert found.diverging_epoch.epoch == -1
+
+    asyncio.run(script())
+
+
+def test_a_consumer_of_a_rack_is_told_by_a_follower_what_is_out_of_its_range(tmp_path: Path) -> None:
+    """Its leader named that replica to it: it goes back to the leader then (KIP-392)."""
+
+    async def script() -> None:
+        async with running(tmp_path, replica_selector_class=RACK_AWARE_SELECTOR) as here:
+            await here.topic("topic")
+            partition = here.partition("topic")
+            partition.follow(partition_image(partition.leader_epoch + 1, leader=2, replicas=(1, 2), isr=(2,)))
+            client = await here.client()
+            answer = await client.request(replace(fetch(12, "topic", {0: 3}), rack_id="a"))
+            assert answer.responses[0].partitions[0].error_code is ErrorCode.offset_out_of_range
+
+    asyncio.run(script())
+
+
+def test_a_leader_that_may_be_replaced_sends_away_who_has_read_on_elsewhere(tmp_path: Path) -> None:
+    async def script() -> None:
+        async with running(tmp_path) as here:
+            await here.topic("topic")
+            partition = here.partition("topic")
+            partition.configure(partition_image(partition.leader_epoch, replicas=(1, 2), isr=(1, 2)))
+            client = await here.client()
+            answer = await client.request(fetch(12, "topic", {0: 3}))
+            assert answer.responses[0].partitions[0].error_code is ErrorCode.offset_out_of_range
+            partition._is_doubtful = lambda: True
+            answer = await client.request(fetch(12, "topic", {0: 3}))
+            assert answer.responses[0].partitions[0].error_code is ErrorCode.not_leader_or_follower
 
     asyncio.run(script())
 

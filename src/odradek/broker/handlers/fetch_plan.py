@@ -216,6 +216,8 @@ def _assess(
         error, diverging = _compare_epochs(partition, wanted)
     if error is _NONE and diverging is None and not _holds(partition, wanted.fetch_offset):
         error = _missing_error(partition, wanted.fetch_offset)
+    if (error is ErrorCode.offset_out_of_range or diverging is not None) and _knows_less(partition, limits):
+        error, diverging = ErrorCode.not_leader_or_follower, None
     if error is _NONE and diverging is None and limits.replica is not None:
         error = _note_replica(partition, wanted, *limits.replica)
     if error is not _NONE:
@@ -283,6 +285,17 @@ def _missing_error(partition: Partition, offset: int) -> ErrorCode:
     if partition.log.damage is not None and offset > partition.log.log_end_offset:
         return ErrorCode.kafka_storage_error
     return ErrorCode.offset_out_of_range
+
+
+def _knows_less(partition: Partition, limits: FetchLimits) -> bool:
+    """Whether what is not here may be elsewhere, so that a consumer must look for the leader instead of beginning anew.
+
+    As at a follower, unless its leader sent the consumer here, which then goes back there (KIP-392); and at a leader
+    that may have been replaced without knowing.
+    """
+    if limits.replica is not None:
+        return False
+    return not limits.client_rack if partition.is_following else partition.may_be_replaced()
 
 
 def _compare_epochs(partition: Partition, wanted: FetchPartition) -> tuple[ErrorCode, tuple[int, int] | None]:
