@@ -568,6 +568,19 @@ def test_a_confirmation_that_fails_is_tried_again_and_does_not_stop_the_others(
     asyncio.run(scenario())
 
 
+def test_a_topic_that_came_and_went_between_two_images_is_confirmed_too(tmp_path: Path) -> None:
+    """A broker that was cut off from the metadata store never hears of its making."""
+
+    async def scenario() -> None:
+        replicas = Replicas(await opened(tmp_path))
+        await replicas.show(topic_image("crews", CREWS, partition_image(0)))
+        await replicas.show(topic_image("crews", CREWS, partition_image(0)), deleted=[FLIGHTS])
+        await until(lambda: replicas.confirmed == [FLIGHTS])
+        await replicas.logs.stop()
+
+    asyncio.run(scenario())
+
+
 def test_a_stopping_broker_confirms_nothing_any_more(tmp_path: Path) -> None:
     async def scenario() -> None:
         logs = await opened(tmp_path)

@@ -135,6 +135,8 @@ class ReplicaManager:
         Then also what was deleted while this broker was away is removed, and what metadata does not know is set aside.
         """
         is_first = self._image.revision == 0
+        if delta.after.deleted is not self._image.deleted:  # Also what came and went between two images.
+            self._to_delete.update(dict.fromkeys(delta.after.deleted.keys() - self._image.deleted.keys()))
         self._image = delta.after
         if is_first:
             self._reconcile(delta.after)
@@ -180,7 +182,6 @@ class ReplicaManager:
 
     def _reconcile(self, image: ClusterImage) -> None:
         """What the disk holds against the first image."""
-        self._to_delete.update(dict.fromkeys(image.deleted))
         for key, directory in self._logs.directories_by_key().items():
             if key[0] not in image.parts and key[0] not in image.deleted:
                 logger.warning("%s is not in the cluster's metadata and is set aside", directory)
