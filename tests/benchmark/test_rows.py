@@ -6,6 +6,7 @@ import threading
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from odradek.benchmark import frames
 from odradek.benchmark.errors import BenchError
 from odradek.benchmark.row import Row, nearest_rank, percentiles_ms, shown
 from odradek.benchmark.rows import ROWS
@@ -79,6 +80,24 @@ def test_records_that_are_not_there_are_noticed(target: Target) -> None:
 def test_a_refused_topic_is_told_with_its_error(target: Target) -> None:
     with pytest.raises(BenchError, match="error code 40"), target.topic(1, {"no.such.config": "1"}):
         pass
+
+
+@pytest.mark.real_broker
+def test_a_topic_is_deleted_also_when_it_is_interrupted_while_it_is_made(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = list[str]()
+
+    def interrupted(connection: object, name: str, partitions: int) -> None:
+        made.append(name)
+        raise KeyboardInterrupt
+
+    interrupting = Target(target.address)
+    monkeypatch.setattr(interrupting, "_wait_for_leaders", interrupted)
+    with pytest.raises(KeyboardInterrupt), interrupting.topic():
+        pass
+    with target.connect() as connection:
+        assert frames.read_metadata(connection.call(frames.metadata(made[0]))).error_code != 0
 
 
 def test_a_broker_that_hangs_up_ends_the_measurement() -> None:

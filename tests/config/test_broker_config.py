@@ -156,3 +156,11 @@ def test_a_list_is_for_settings_that_are_lists() -> None:
 def test_digits_are_those_of_ascii() -> None:
     with pytest.raises(ConfigError):
         BrokerConfig.parse({"num.partitions": "\uff11"})
+
+
+def test_a_limit_that_would_lock_everybody_out_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"max\.connections cannot be"):
+        BrokerConfig.parse({"max.connections": "0"})
+    with pytest.raises(ConfigError, match=r"zero only if max\.connections\.per\.ip\.overrides is set"):
+        BrokerConfig.parse({"max.connections.per.ip": "0"})
+    BrokerConfig.parse({"max.connections.per.ip": "0", "max.connections.per.ip.overrides": "127.0.0.1:5"})

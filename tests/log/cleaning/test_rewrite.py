@@ -16,6 +16,7 @@ from odradek.log.cleaning.rewrite import clean
 from odradek.log.cleaning.swap import cleaned_path
 from odradek.log.paths import path_of
 from odradek.log.transaction_index import AbortedTransaction, encode
+from odradek.wire.compression import DECOMPRESSED_SIZE_MAX, ZSTD
 from odradek.wire.record_codec import Record, decode_batch, encode_batch
 from odradek.wire.records import batches, crc_is_valid
 
@@ -131,6 +132,17 @@ def test_an_aborted_record_does_not_supersede(tmp_path: Path) -> None:
     job = source.job(transaction_indexes=(2,))
     (replaced,), _ = run(job)
     assert [each.value for each in left_by(job, replaced)][:1] == [b"old"]
+
+
+def test_a_batch_that_expands_to_much_more_than_a_broker_unpacks_is_cleaned(tmp_path: Path) -> None:
+    """It was stored unread, before the topic was compacted."""
+    source = Source(tmp_path)
+    source.segment(source.rows(("a", "0" * (DECOMPRESSED_SIZE_MAX + 1)), ("b", "kept"), codec=ZSTD))
+    source.segment(source.rows(("a", "new")))
+    job = source.job()
+    replaced, finished = run(job)
+    assert finished.end_offset == 3
+    assert [record.value for record in left_by(job, replaced[0])] == [b"kept", b"new"]
 
 
 def test_a_segment_in_which_nothing_changes_is_left_alone(tmp_path: Path) -> None:

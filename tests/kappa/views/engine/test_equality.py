@@ -30,7 +30,7 @@ VIEWS = {
     "sum(m) AS money FROM flights f LEFT JOIN airlines a ON f.carrier = a.carrier GROUP BY ALL",
     "inner join and a table's condition": "SELECT name, min(n) AS low, max(n) AS high FROM flights JOIN airlines "
     "USING (carrier) WHERE name <> 'b' GROUP BY name",
-    "hopping": "SELECT HOP(at, INTERVAL '20 minutes', INTERVAL '1 hour') AS w, window_end(w) AS e, "
+    "hopping": "SELECT HOP(at, INTERVAL '20 minutes', INTERVAL '50 minutes') AS w, window_end(w) AS e, "
     "count(n) AS n FROM flights GROUP BY w",
     "without groups": "SELECT count(*) AS all_rows, sum(n) AS total, "
     "count(*) FILTER (WHERE n > 2) AS large FROM flights",
