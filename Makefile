@@ -8,7 +8,7 @@ export KAFKA_VERSION ?= 4.3.1
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lowest lint bench interop demo demo-cluster soak dist lock clean
+.PHONY: help run test lowest lint bench interop demo demo-cluster demo-kappa soak dist lock clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -54,6 +54,9 @@ demo: $(VENV)/.installed  ## the flights of 2013 through the log, read by two gr
 
 demo-cluster: $(VENV)/.installed  ## the same through three brokers, of which one is killed, one added, one drained and removed
 	@$(BIN)/odradek demo --cluster
+
+demo-kappa: $(VENV)/.installed  ## a week of flights into views: live, replayed and as a batch, compared (FULL=1: the year)
+	@$(BIN)/odradek demo --kappa $(if $(FULL),--full)
 
 soak: $(VENV)/.installed  ## longer sweeps: seeds, kills, fuzz (MINUTES=10)
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)

@@ -98,7 +98,7 @@ def _once(session: Session, views: Views) -> None:
 
 
 def _serve(views: Views, host: str, port: int, token: str | None) -> None:
-    with _server(views, host, port, token) as address:
+    with serving(views, host, port, token) as address:
         write_line(f"serving {plural(len(views.running), 'view')} at http://{address}/views")
         while True:
             if views.catch_up() == 0:
@@ -106,8 +106,8 @@ def _serve(views: Views, host: str, port: int, token: str | None) -> None:
 
 
 @contextmanager
-def _server(views: Views, host: str, port: int, token: str | None) -> Iterator[str]:
-    """Runs beside; its address, once it listens."""
+def serving(views: Views, host: str, port: int, token: str | None) -> Iterator[str]:
+    """Views over HTTP, in a thread beside; the address, once it listens."""
     import socket
 
     import uvicorn
