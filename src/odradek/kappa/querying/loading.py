@@ -63,12 +63,12 @@ class Loading:
         self._connection.execute(f"DELETE {wrong}")
         return count
 
-    def show(self) -> None:
-        """The relation that the statement names: rows, a table's current rows, or its changes."""
+    def show(self, *, as_changes: bool = False) -> None:
+        """The relation that the statement names: rows, a table's current rows, or all of its changes."""
         own = [name(column) for column in columns_of(self.topic)]
         columns = ", ".join((*_POSITION, *own)) if own else f"* EXCLUDE ({OPERATION}, {ERROR})"
         selected = f"SELECT {columns} FROM {self.stored}"
-        if self.topic.table and self._relation != self._topic_name:
+        if self.topic.table and as_changes:
             selected = f"SELECT {OPERATION}, {columns} FROM {self.stored}"
         elif self.topic.table:
             newest = (

@@ -6,6 +6,7 @@ import pyarrow as pa
 from odradek.kappa.querying.reading import Query, Reading, Report
 from odradek.kappa.querying.statement import CHANGES, Statement, StatementError
 from odradek.kappa.views.engine import run_batch
+from odradek.kappa.views.plan import table_name
 from odradek.kappa.views.relations import compile_defined, lateness_ms
 
 ROWS_PER_BATCH = 20_000
@@ -18,12 +19,12 @@ def ask(query: Query, statement: Statement) -> tuple[pa.RecordBatchReader, Repor
     plans = {
         name: compile_defined(query.definition, name) for name in statement.topics if name in query.definition.views
     }
-    of_views = {table.name for plan in plans.values() for table in plan.tables}
     for relation, bounds in statement.topics.items():
-        if relation not in plans and relation not in of_views:
-            reading.read(relation, _topic(relation, query), bounds).show()
-    for table in sorted(of_views):  # Whole, whatever else the statement wants of it.
-        reading.read(table, table, ()).show()
+        if relation not in plans:
+            topic_name = _topic(relation, query)
+            reading.read(relation, topic_name, bounds).show(as_changes=relation != topic_name)
+    for table in sorted({table.name for plan in plans.values() for table in plan.tables}):
+        reading.read(table_name(table), table, ()).show()
     for plan in plans.values():
         rows = reading.read(f"{plan.name} stream", plan.stream.name, ())
         late = run_batch(query.connection, plan, rows.stored, lateness_ms(rows.topic))

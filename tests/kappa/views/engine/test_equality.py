@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from odradek.kappa.decoding import connect
 from odradek.kappa.views.engine import ViewState, run_batch
-from odradek.kappa.views.plan import Relation, ViewPlan, compile_view
+from odradek.kappa.views.plan import Relation, ViewPlan, compile_view, table_name
 
 POSITION = {"_partition": "INTEGER", "_offset": "BIGINT", "_timestamp": "TIMESTAMP"}
 RELATIONS = {
@@ -38,6 +38,8 @@ VIEWS = {
     "expressions": "SELECT upper(carrier) || '!' AS c, sum(n) / count(*) AS r, 1 + max(d) AS x FROM flights GROUP BY 1",
     "rows": "SELECT at, n + 1 AS next, name FROM flights LEFT JOIN airlines USING (carrier) WHERE n > 1",
     "distinct, about": "SELECT carrier, approx_count_distinct(n) AS about FROM flights GROUP BY carrier",
+    "a column's name for something else": "SELECT upper(carrier) AS carrier, sum(n) AS n FROM flights GROUP BY carrier",
+    "a group's name for something else": "SELECT n % 2 AS n, count(*) AS c FROM flights GROUP BY n HAVING sum(n) > 1",
     "a condition of both": "SELECT carrier, count(*) AS n FROM flights f JOIN airlines a USING (carrier) "
     "WHERE length(a.name) > f.n GROUP BY carrier",
 }
@@ -165,7 +167,7 @@ def batch_of(live: Live) -> list[tuple[Any, ...]]:
     current = [(0, change) for change in newest.values() if change.name is not None]
     with connect() as connection:
         connection.register("stream", stream_table(live.rows[::-1]))
-        connection.register("airlines", change_table(current))
+        connection.register(table_name("airlines"), change_table(current))
         run_batch(connection, live.plan, "stream", LATENESS_MS)
         return connection.execute(f'FROM "{live.plan.name}"').fetchall()
 

@@ -12,7 +12,7 @@ NOTHING_SEEN = "(SELECT NULL::INTEGER AS partition, NULL::TIMESTAMP AS latest WH
 def run_batch(connection: duckdb.DuckDBPyConnection, plan: ViewPlan, stream: str, lateness_ms: int) -> int:
     """Makes the relation of the view's name from the stream's decoded rows and the tables' current ones.
 
-    Tables are relations of their topics' names. Returns how many rows were late.
+    Tables are relations of the names that `table_name` gives. Returns how many rows were late.
     """
     judged = judged_sql(stream, plan.stream.event_time, lateness_ms, NOTHING_SEEN)
     connection.execute(f'CREATE TEMP TABLE "odradek judged" AS {judged}')

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import duckdb
 
 from odradek.kappa.decoding.session import name
-from odradek.kappa.views.plan import Relation, ViewPlan
+from odradek.kappa.views.plan import Relation, ViewPlan, table_name
 
 _OWN = (
     "CREATE TABLE meta (version VARCHAR)",
@@ -52,7 +52,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def _create(connection: duckdb.DuckDBPyConnection, plan: ViewPlan) -> None:
     """State and result have the types that the plan's statements give."""
     for table in plan.tables:
-        connection.execute(f"CREATE TABLE {name(table.name)} (_key BLOB, {_columns(table)})")
+        connection.execute(f"CREATE TABLE {name(table_name(table.name))} (_key BLOB, {_columns(table)})")
     connection.execute(f"CREATE TABLE empty_stream ({_columns(plan.stream)})")
     connection.execute(f"CREATE TABLE state AS {plan.partial_sql.format(stream='empty_stream')} LIMIT 0")
     joined = f"({plan.joined_sql.format(state='state')})"

@@ -15,7 +15,7 @@ from odradek.kappa.decoding.session import name
 from odradek.kappa.views.engine import schema
 from odradek.kappa.views.engine.errors import StateError
 from odradek.kappa.views.engine.lateness import REASON, judged_sql, latest_sql
-from odradek.kappa.views.plan import Join, ViewPlan
+from odradek.kappa.views.plan import Join, ViewPlan, table_name
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -101,7 +101,7 @@ class ViewState:
     def _add_changes(self, relation: str, rows: str) -> Step:
         """Groups that the changed keys had before and have now are affected: their names may be the table's."""
         plan, run = self._plan, self._connection.execute
-        table = name(relation)
+        table = name(table_name(relation))
         newest = f"SELECT * FROM {rows} QUALIFY row_number() OVER (PARTITION BY _key ORDER BY _offset DESC) = 1"
         run(f"CREATE OR REPLACE TEMP TABLE changes AS {newest}")
         joins = [join for join in plan.joins if join.relation == relation]

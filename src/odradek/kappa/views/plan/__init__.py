@@ -2,6 +2,6 @@
 
 from odradek.kappa.views.plan.compiling import compile_view
 from odradek.kappa.views.plan.errors import ViewError
-from odradek.kappa.views.plan.model import Join, Relation, ViewPlan, Window
+from odradek.kappa.views.plan.model import Join, Relation, ViewPlan, Window, table_name
 
-__all__ = ["Join", "Relation", "ViewError", "ViewPlan", "Window", "compile_view"]
+__all__ = ["Join", "Relation", "ViewError", "ViewPlan", "Window", "compile_view", "table_name"]

@@ -5,8 +5,10 @@ from typing import NamedTuple
 from sqlglot import exp
 
 from odradek.kappa.views.plan.errors import ViewError
+from odradek.kappa.views.plan.functions import aggregate_names
 from odradek.kappa.views.plan.model import Partial
 
+_KEPT = (exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.ApproxDistinct)
 SUPPORTED = "count, sum, min, max, avg and approx_count_distinct"
 
 
@@ -18,7 +20,10 @@ class Aggregate(NamedTuple):
 
 
 def is_aggregate(node: exp.Expr) -> bool:
-    return isinstance(node, exp.AggFunc | exp.Filter)
+    """Whatever DuckDB has as one, also where the parser does not know it as that."""
+    if isinstance(node, exp.AggFunc | exp.Filter):
+        return True
+    return isinstance(node, exp.Anonymous) and node.name.lower() in aggregate_names()
 
 
 def read_aggregate(view: str, node: exp.Expr, number: int) -> Aggregate:
@@ -32,7 +37,9 @@ def read_aggregate(view: str, node: exp.Expr, number: int) -> Aggregate:
         raise ViewError(view, f"{text}: DISTINCT values cannot be kept in bounded state; approx_count_distinct can")
     if list(node.find_all(exp.Order)):
         raise ViewError(view, f"{text}: an order has no meaning for {SUPPORTED}")
-    argument = node.this.sql(dialect="duckdb") if node.this is not None else "*"
+    if any(value for name, value in node.args.items() if name not in ("this", "big_int")) and isinstance(node, _KEPT):
+        raise ViewError(view, f"{text}: {node.key} takes one argument here")
+    argument = node.this.sql(dialect="duckdb") if isinstance(node.this, exp.Expr) else "*"
     first, second = f"p{number}", f"p{number + 1}"
     match node:
         case exp.Count():

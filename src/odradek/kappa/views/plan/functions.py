@@ -10,16 +10,24 @@ from sqlglot.dialects import DuckDB
 
 from odradek.kappa.views.plan.errors import ViewError
 
-_CLOCKS = (exp.CurrentDate, exp.CurrentTime, exp.CurrentTimestamp, exp.CurrentDatetime)
+_ELSEWHERE = ("Current", "Local", "Session")
+"""How the parser's classes begin for what has another answer at another time, for another user, on another machine."""
 
 
 def check_functions(view: str, query: exp.Expr) -> None:
     """Raises ViewError for a function that would answer otherwise when it is asked again."""
-    for clock in query.find_all(*_CLOCKS):
-        raise _refused(view, clock.sql(dialect="duckdb"))
-    for name in _called(query.sql(dialect="duckdb")):
+    for function in query.find_all(exp.Func):
+        if type(function).__name__.startswith(_ELSEWHERE):
+            raise _refused(view, function.sql(dialect="duckdb"))
+    for name in sorted(_called(query.sql(dialect="duckdb"))):
         if name in _unsteady():
             raise _refused(view, name)
+
+
+@cache
+def aggregate_names() -> frozenset[str]:
+    """Of DuckDB's catalog."""
+    return _names("function_type = 'aggregate'")
 
 
 def _refused(view: str, name: str) -> ViewError:
@@ -34,9 +42,13 @@ def _called(sql: str) -> set[str]:
 @cache
 def _unsteady() -> frozenset[str]:
     """Those without any steady variant; `hour` of a time with a zone depends on a setting that is fixed here."""
+    steady = "bool_and(coalesce(stability, 'CONSISTENT') <> 'CONSISTENT')"
+    return _names("function_type IN ('scalar', 'macro')", steady) | {"age", "version", "getenv"}
+
+
+def _names(where: str, having: str = "true") -> frozenset[str]:
     with duckdb.connect() as connection:
         rows = connection.execute(
-            "SELECT function_name FROM duckdb_functions() WHERE function_type IN ('scalar', 'macro') "
-            "GROUP BY 1 HAVING bool_and(coalesce(stability, 'CONSISTENT') <> 'CONSISTENT')"
+            f"SELECT function_name FROM duckdb_functions() WHERE {where} GROUP BY 1 HAVING {having}"
         ).fetchall()
-    return frozenset(name for (name,) in rows) | {"age", "read_text", "read_blob", "getenv"}
+    return frozenset(name for (name,) in rows)

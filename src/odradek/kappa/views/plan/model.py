@@ -45,7 +45,7 @@ class ViewPlan:
     """The state is one row for each `keys`, columns k0.. and the partials p0..; groups are columns g0...
 
     `partial_sql` reads the stream's rows from `{stream}` and gives state rows; several rows of one key are combined by
-    `combine_sql` over `{state}`. `joined_sql` reads `{state}` and each table (its current rows) by its relation's name,
+    `combine_sql` over `{state}`. `joined_sql` reads `{state}` and each table (its current rows) by `table_name`,
     and gives groups and partials; `final_sql` reads that from `{joined}` and gives groups and output columns.
     So neither an order of rows nor where one batch ends has a part in what comes out.
     """
@@ -64,3 +64,12 @@ class ViewPlan:
     final_sql: str
     output: dict[str, str]
     """Output column to DuckDB type, in order."""
+
+
+STATE = '"odradek state"'
+"""What statements call the state beside tables: these have aliases that a user chose."""
+
+
+def table_name(relation: str) -> str:
+    """What a view's statements call the current rows of a table: no name of their own can be the same."""
+    return f"table {relation}"

@@ -30,6 +30,7 @@ _NODES: dict[type[exp.Expr], str] = {
     exp.Parameter: "a parameter",
     exp.Placeholder: "a parameter",
     exp.Unnest: "UNNEST",
+    exp.Explode: "UNNEST",
     exp.Star: "*",
 }
 
@@ -57,6 +58,8 @@ def parse_view(view: str, sql: str) -> exp.Select:
         for node in query.find_all(kind):
             if not (isinstance(node, exp.Star) and isinstance(node.parent, exp.Count)):
                 raise ViewError(view, f"{told} is not supported ({node.sql(dialect='duckdb')[:80]})")
+    if any(node is not query for node in query.find_all(exp.Query) if not isinstance(node, exp.Table)):
+        raise ViewError(view, "a subquery is not supported")
     if query.args.get("from_") is None:
         raise ViewError(view, "it lacks FROM")
     return query

@@ -55,6 +55,10 @@ class Sources:
             raise ViewError(self.view, f"{name} is ambiguous: write {owners}")
         return found[0]
 
+    def has_column(self, name: str) -> bool:
+        """Whether any of the relations has one of the name."""
+        return any(self._named(each, name) is not None for each in (self.stream, *self.tables))
+
     def is_of_stream(self, node: exp.Expr) -> bool:
         """Whether no table has a part in it; the columns are resolved."""
         return all(column.table == self.stream.alias for column in node.find_all(exp.Column))
@@ -62,6 +66,10 @@ class Sources:
     def _source(self, table: Any) -> Source:
         if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier) or table.db:
             raise ViewError(self.view, f"{table.sql(dialect='duckdb')[:80]} is no topic or view of the definition")
+        more = [key for key, value in table.args.items() if value and key not in ("this", "alias")]
+        alias = table.args.get("alias")
+        if more or (alias is not None and alias.columns):
+            raise ViewError(self.view, f"{table.sql(dialect='duckdb')[:80]}: only its name and an alias may be there")
         relation = self._relations.get(table.name)
         if relation is None:
             near = get_close_matches(table.name, self._relations, 1)

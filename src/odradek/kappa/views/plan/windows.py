@@ -28,6 +28,11 @@ class Call(NamedTuple):
     time: exp.Expr
     window: Window
 
+    @property
+    def is_hop(self) -> bool:
+        """A row may be in several windows."""
+        return self.window.size_ms != self.window.slide_ms
+
 
 def is_window(node: exp.Expr) -> bool:
     return isinstance(node, exp.Anonymous) and node.name.upper() in ("TUMBLE", "HOP")
@@ -57,15 +62,15 @@ def read_window(sources: Sources, node: exp.Expr) -> Call:
 
 def start_sql(call: Call) -> str:
     """Of the window, for each row and each of its windows (`hops_sql`)."""
-    time, (size_ms, slide_ms) = call.time.sql(dialect="duckdb"), call.window
-    start = f"time_bucket({_interval(slide_ms)}, {time}, {_EPOCH})"
-    return start if size_ms == slide_ms else f"({start} - {HOPPED} * {_interval(slide_ms)})"
+    slide = _interval(call.window.slide_ms)
+    start = f"time_bucket({slide}, {call.time.sql(dialect='duckdb')}, {_EPOCH})"
+    return f"({start} - {HOPPED} * {slide})" if call.is_hop else start
 
 
 def hops_sql(call: Call) -> tuple[str, str]:
     """What is joined to the rows so that each comes once for each window it may be in, and which of these it is in."""
     size_ms, slide_ms = call.window
-    if size_ms == slide_ms:
+    if not call.is_hop:
         return "", ""
     most = -(-size_ms // slide_ms)
     is_in = f"{call.time.sql(dialect='duckdb')} < {start_sql(call)} + {_interval(size_ms)}"
