@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,49 +12,20 @@ import typer
 from odradek.cli.checks import INT32_MAX, check_named, check_number, check_seconds
 from odradek.cli.command import command
 from odradek.cli.completion import complete_topic
-from odradek.cli.errors import CommandError, UsageError
+from odradek.cli.errors import UsageError
+from odradek.cli.kappa import kappa_errors
 from odradek.cli.output import count, plural, size, write_json, write_line
 from odradek.cli.progress import draw
 from odradek.cli.session import Session
+from odradek.cli.sql import Memory
 from odradek.cli.time_left import TimeLeft, in_words
+from odradek.kappa.importing.options import EventTimeUnit, ImportOptions, KeyFormat, Limits, NullEventTime, ValueFormat
 
 if TYPE_CHECKING:
     from odradek.kappa.importing.run import Summary
 
 app = typer.Typer(add_completion=False)
 _DRAW_EVERY_S = 0.2
-_NEEDED = ("duckdb", "pyarrow")
-
-
-class Value(StrEnum):
-    """What a record's value is."""
-
-    JSON = "json"
-    CSV = "csv"
-    RAW = "raw"
-
-
-class Key(StrEnum):
-    """What a record's key is."""
-
-    STRING = "string"
-    JSON = "json"
-
-
-class NullTime(StrEnum):
-    """What becomes of rows without event time."""
-
-    REFUSE = "refuse"
-    FIRST = "first"
-    SKIP = "skip"
-
-
-class Unit(StrEnum):
-    """What a whole number of event time counts."""
-
-    SECONDS = "s"
-    MILLISECONDS = "ms"
-    MICROSECONDS = "us"
 
 
 @command(app, name="import")
@@ -75,17 +44,19 @@ def import_(
     key: Annotated[
         list[str] | None, typer.Option("--key", "-k", metavar="COLUMN", help="The record's key; repeatable.")
     ] = None,
-    key_format: Annotated[Key, typer.Option("--key-format", help="Several columns need json.")] = Key.STRING,
+    key_format: Annotated[
+        KeyFormat, typer.Option("--key-format", help="Several columns need json.")
+    ] = KeyFormat.STRING,
     event_time: Annotated[
         str | None, typer.Option("--event-time", "-e", metavar="COLUMN", help="Orders the rows and dates the records.")
     ] = None,
     event_time_unit: Annotated[
-        Unit | None, typer.Option("--event-time-unit", help="For whole numbers: since 1970.")
+        EventTimeUnit | None, typer.Option("--event-time-unit", help="For whole numbers: since 1970.")
     ] = None,
     null_event_time: Annotated[
-        NullTime, typer.Option("--null-event-time", help="Rows without event time.")
-    ] = NullTime.REFUSE,
-    form: Annotated[Value, typer.Option("--format", "-F", help="What a value is.")] = Value.JSON,
+        NullEventTime, typer.Option("--null-event-time", help="Rows without event time.")
+    ] = NullEventTime.REFUSE,
+    form: Annotated[ValueFormat, typer.Option("--format", "-F", help="What a value is.")] = ValueFormat.JSON,
     value: Annotated[str | None, typer.Option("--value", metavar="COLUMN", help="For --format raw.")] = None,
     null: Annotated[
         list[str] | None, typer.Option("--null", metavar="TEXT", help="What NULL is in CSV files; repeatable.")
@@ -101,9 +72,7 @@ def import_(
         Path | None, typer.Option("--state", metavar="DIR", help="Where it is kept how far it is.")
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget what was sent and send all of it.")] = False,
-    memory: Annotated[
-        str, typer.Option("--memory-limit", metavar="SIZE", help="Of sorting; the rest is on disk.")
-    ] = "400MB",
+    memory: Memory = 400,
     scratch: Annotated[Path | None, typer.Option("--temp", metavar="DIR", help="Where sorting spills to.")] = None,
     wait: Annotated[float, typer.Option("--wait", metavar="S", help="For a broker that is away.")] = 120.0,
 ) -> None:
@@ -116,43 +85,37 @@ def import_(
     check_seconds("--wait", wait)
     if speed is not None and (not 0 < speed < float("inf") or event_time is None):
         raise UsageError("--speed needs --event-time and must be a number above 0")
-    if any(importlib.util.find_spec(module) is None for module in _NEEDED):
-        raise CommandError("import needs DuckDB and PyArrow: pip install 'odradek[kappa]'")
-    from odradek.kappa.errors import KappaError
-    from odradek.kappa.importing import options as of
-    from odradek.kappa.importing.run import run_import
-
-    options = of.ImportOptions(
+    options = ImportOptions(
         sources=tuple(sources or ()),
         topic=topic,
         sql=sql,
         key=tuple(key or ()),
-        key_format=of.KeyFormat(key_format),
+        key_format=key_format,
         event_time=event_time,
-        event_time_unit=of.EventTimeUnit(event_time_unit) if event_time_unit else None,
-        null_event_time=of.NullEventTime(null_event_time),
-        form=of.ValueFormat(form),
+        event_time_unit=event_time_unit,
+        null_event_time=null_event_time,
+        form=form,
         value=value,
         null_texts=tuple(null or ("",)),
         name=name,
     )
-    limits = of.Limits(memory=memory, scratch=str(scratch) if scratch else None, wait_s=wait, speed=speed)
-    session.require_broker()
-    progress = _Progress()
-    try:
-        summary = run_import(
-            session.bootstrap,
-            options,
-            limits,
-            state or _state_directory(),
-            create_partitions=create_partitions,
-            restart=restart,
-            told=progress,
-        )
-    except KappaError as error:
-        raise CommandError(str(error)) from error
-    finally:
-        draw("")
+    limits = Limits(memory_mb=memory, scratch=str(scratch) if scratch else None, wait_s=wait, speed=speed)
+    with kappa_errors():
+        from odradek.kappa.importing.run import run_import
+
+        session.require_broker()
+        try:
+            summary = run_import(
+                session.bootstrap,
+                options,
+                limits,
+                state or _state_directory(),
+                create_partitions=create_partitions,
+                restart=restart,
+                told=_Progress(),
+            )
+        finally:
+            draw("")
     _tell(summary, session.json)
 
 

@@ -14,5 +14,3 @@ RECORDS = pa.schema(
     ]
 )
 """`_timestamp` is UTC without a zone; a null `_value` is a tombstone; `_headers` are null unless asked for."""
-
-NAMES = tuple(RECORDS.names)

@@ -122,7 +122,7 @@ def test_sorting_spills_to_a_directory_that_goes_away(tmp_path: Path) -> None:
         event_time="t",
         event_time_unit=EventTimeUnit.MILLISECONDS,
     )
-    with opened(options, Limits(memory="60MB", threads=1, scratch=str(tmp_path))) as rows:
+    with opened(options, Limits(memory_mb=60, threads=1, scratch=str(tmp_path))) as rows:
         rows.measure()
         last, number = 0, 0
         for batch in rows.batches():
@@ -236,6 +236,7 @@ def test_an_import_does_not_go_on_with_something_else(changed: dict[str, Any], w
 
 
 def test_only_an_imports_own_records_count() -> None:
-    assert seq_of([("odr-view", b"a"), ("odr-epoch", b"0"), ("odr-seq", b"7")], b"a") == 7
-    assert seq_of([("odr-view", b"b"), ("odr-seq", b"7")], b"a") == -1
-    assert seq_of([("odr-view", b"a")], b"a") == seq_of(None, b"a") == -1
+    own, seq = {"key": "odr-view", "value": b"a"}, {"key": "odr-seq", "value": b"7"}
+    assert seq_of([own, {"key": "odr-epoch", "value": b"0"}, seq], b"a") == 7
+    assert seq_of([{"key": "odr-view", "value": b"b"}, seq], b"a") == -1
+    assert seq_of([own], b"a") == seq_of(None, b"a") == -1

@@ -9,6 +9,10 @@ class LogError(KappaError):
     """The log cannot be read, or not any more from where it was asked."""
 
 
+class UnknownTopicError(LogError):
+    """There is no such topic."""
+
+
 def told(error: object) -> str:
     """One line of librdkafka's error."""
     if isinstance(error, KafkaException) and error.args:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka import admin as _admin
 
-from odradek.kappa.client.errors import LogError, told
+from odradek.kappa.client.errors import LogError, UnknownTopicError, told
 
 _untyped: Any = _admin
 TIMEOUT_S = 15.0
@@ -36,7 +36,7 @@ class Topics:
         self._admin = _untyped.AdminClient({"log_level": 0, "client.id": "odradek-kappa", **settings})
 
     def identity(self, topic: str) -> Identity:
-        """Raises LogError when there is no such topic."""
+        """Raises UnknownTopicError."""
         self.partitions(topic)
         try:
             cluster = self._admin.describe_cluster(request_timeout=TIMEOUT_S).result()
@@ -47,14 +47,14 @@ class Topics:
         return Identity(cluster.cluster_id, str(described.topic_id))
 
     def partitions(self, topic: str) -> list[int]:
-        """Raises LogError when there is no such topic."""
+        """Raises UnknownTopicError."""
         try:
             found = self._admin.list_topics(timeout=TIMEOUT_S).topics
         except KafkaException as error:
             raise LogError(f"the topics cannot be listed: {told(error)}") from error
         if topic not in found:
             near = get_close_matches(topic, [name for name in found if not name.startswith("__")], 1)
-            raise LogError(f"there is no topic {topic}" + (f"; did you mean {near[0]}?" if near else ""))
+            raise UnknownTopicError(f"there is no topic {topic}" + (f"; did you mean {near[0]}?" if near else ""))
         return sorted(found[topic].partitions)
 
     def bounds(self, topic: str) -> dict[int, Range]:

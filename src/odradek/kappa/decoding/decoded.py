@@ -7,10 +7,10 @@ although a cast makes 3 of it. A record that does not fit is kept, with null col
 import json
 from typing import NamedTuple
 
-from odradek.kappa.decoding.session import name, text
 from odradek.kappa.decoding.values import Value, csv_fields, csv_value, json_path, json_value, key_value
 from odradek.kappa.definition.columns import ColumnType, column_type
 from odradek.kappa.definition.model import Topic
+from odradek.kappa.quoting import literal, quoted
 
 ERROR = "_error"
 """Null, or why the record cannot be read."""
@@ -33,13 +33,15 @@ def columns_of(topic: Topic) -> dict[str, str]:
 def decoded(topic: Topic, records: str) -> str:
     """SELECT over a relation of RECORDS: POSITION, `_op`, the columns of the topic, `_error`."""
     columns = _columns(topic)
-    values = "".join(f", {each.value.sql} AS {name(each.name)}" for each in columns)
+    values = "".join(f", {each.value.sql} AS {quoted(each.name)}" for each in columns)
     position = ", ".join(POSITION)
     deletes = f"CASE WHEN _value IS NULL THEN 'd' ELSE 'u' END AS {OPERATION}"
     read = f"SELECT {position}, {deletes}{values}, {_error(topic, columns)} AS {ERROR} FROM ({_parsed(topic, records)})"
     if not columns:
         return read
-    kept = ", ".join(f"CASE WHEN {ERROR} IS NULL THEN {name(each.name)} END AS {name(each.name)}" for each in columns)
+    kept = ", ".join(
+        f"CASE WHEN {ERROR} IS NULL THEN {quoted(each.name)} END AS {quoted(each.name)}" for each in columns
+    )
     return f"SELECT {position}, {OPERATION}, {kept}, {ERROR} FROM ({read})"
 
 
@@ -80,9 +82,9 @@ def _parsed(topic: Topic, records: str) -> str:
     if topic.format == "csv":
         return f"SELECT *, {csv_fields(topic.delimiter)} AS _fields FROM ({texts})"
     spec = json.dumps({column: _wire_type(kind) for column, kind in in_value}, ensure_ascii=False)
-    paths = ", ".join(text(json_path(column)) for column, _ in in_value)
+    paths = ", ".join(literal(json_path(column)) for column, _ in in_value)
     return (
-        f"SELECT *, try(from_json(_text, {text(spec)})) AS _read, "
+        f"SELECT *, try(from_json(_text, {literal(spec)})) AS _read, "
         f"try(json_type(_text, [{paths}])) AS _types FROM ({texts})"
     )
 
@@ -108,5 +110,5 @@ def _error(topic: Topic, columns: list[_Column]) -> str:
         cases.append("WHEN _fields IS NULL THEN 'the value is no CSV record'")
         cases.append(f"WHEN len(_fields) <> {count} THEN 'it has ' || len(_fields) || ' fields, not {count}'")
     for each in columns:
-        cases.append(f"WHEN {each.value.is_wrong} THEN {text(f'{each.name} is no {each.kind.sql}')}")
+        cases.append(f"WHEN {each.value.is_wrong} THEN {literal(f'{each.name} is no {each.kind.sql}')}")
     return f"CASE {' '.join(cases)} END" if cases else "NULL::VARCHAR"

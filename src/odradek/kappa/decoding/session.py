@@ -4,6 +4,8 @@ from pathlib import Path
 
 import duckdb
 
+from odradek.kappa.quoting import literal
+
 MEMORY_MB = 1024
 """Unless told otherwise; what is more goes to the temporary directory."""
 
@@ -21,18 +23,8 @@ def connect(
         "autoload_known_extensions=false",
         "TimeZone='UTC'",
         f"memory_limit='{memory_mb}MB'",
-        f"temp_directory={text(str(spill_to or ''))}",
+        f"temp_directory={literal(str(spill_to or ''))}",
         "preserve_insertion_order=false",
     ):
         connection.execute(f"SET {setting}")
     return connection
-
-
-def name(identifier: str) -> str:
-    """As SQL writes it, whatever letters it has."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def text(value: str) -> str:
-    """A SQL literal."""
-    return "'" + value.replace("'", "''") + "'"

@@ -4,8 +4,8 @@ import json
 import re
 from typing import NamedTuple
 
-from odradek.kappa.decoding.session import name, text
 from odradek.kappa.definition.columns import ColumnType
+from odradek.kappa.quoting import literal, quoted
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}
 _WHOLE = ("BIGINT", "UBIGINT")
@@ -29,7 +29,7 @@ def json_path(column: str) -> str:
 
 def json_value(column: str, position: int, kind: ColumnType) -> Value:
     """Of `_read` and `_types` at its position (from 1)."""
-    found, of_type = f"_read.{name(column)}", f"_types[{position}]"
+    found, of_type = f"_read.{quoted(column)}", f"_types[{position}]"
     allowed = _json_types(kind)
     is_null = f"coalesce({of_type}, 'NULL') = 'NULL'"
     if allowed is None:
@@ -53,10 +53,10 @@ def csv_fields(delimiter: str) -> str:
     """
     between = re.escape(delimiter)
     field = f'(?:"(?:[^"]|"")*"|[^"{between}]*)'
-    line = f"{text(delimiter)} || rtrim(_text, chr(13) || chr(10))"
-    found = f"regexp_extract_all({line}, {text(f'{between}({field})')}, 1)"
+    line = f"{literal(delimiter)} || rtrim(_text, chr(13) || chr(10))"
+    found = f"regexp_extract_all({line}, {literal(f'{between}({field})')}, 1)"
     unquoted = f"list_transform({found}, lambda each: {_UNQUOTED})"
-    return f"CASE WHEN regexp_full_match({line}, {text(f'(?:{between}{field})+')}) THEN {unquoted} END"
+    return f"CASE WHEN regexp_full_match({line}, {literal(f'(?:{between}{field})+')}) THEN {unquoted} END"
 
 
 def key_value(kind: ColumnType, form: str) -> Value:
@@ -88,7 +88,7 @@ def _converted(found: str, kind: ColumnType) -> str:
 
 def _items_fit(column: str, found: str, kind: ColumnType) -> str:
     """An item that cannot be read becomes null in what was read, without being null in the text."""
-    types = f"json_type(_text, {text(json_path(column) + '[*]')})"
+    types = f"json_type(_text, {literal(json_path(column) + '[*]')})"
     allowed = _json_types(ColumnType(kind.sql.removesuffix("[]")))
     lost = f"len({found}) - list_count({found}) > len(list_filter({types}, lambda each: each = 'NULL'))"
     if allowed is None:

@@ -9,8 +9,6 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from odradek.kappa.definition.document import Document, Place
 
-NEAR_MAX = 3
-
 
 @cache
 def schema() -> dict[str, Any]:

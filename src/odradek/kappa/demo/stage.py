@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from odradek.kappa.decoding import connect
-from odradek.kappa.decoding.session import name
 from odradek.kappa.definition import Definition, load
 from odradek.kappa.demo.comparing import Row, differences
 from odradek.kappa.demo.sources import LIVE, REPLAYED, VIEWS, definition, flights_sql, tables
@@ -15,6 +14,7 @@ from odradek.kappa.importing.options import ImportOptions, Limits
 from odradek.kappa.importing.run import run_import
 from odradek.kappa.querying import Query, ask
 from odradek.kappa.querying.statement import read_statement
+from odradek.kappa.quoting import quoted
 from odradek.kappa.views.running import Views
 
 PARTITIONS = 3
@@ -134,12 +134,12 @@ class Stage:
     def _rows(self, view: str) -> list[Row]:
         assert self.views is not None
         running = self.views.running[view]
-        columns = ", ".join(name(column) for column in running.plan.output)
+        columns = ", ".join(quoted(column) for column in running.plan.output)
         return running.connection.execute(f"SELECT {columns} FROM result").fetchall()
 
     def _batch(self, view: str) -> list[Row]:
         with connect(memory_mb=MEMORY_MB) as connection:
             query = Query(connection, self._settings, self.definition, self._directory)
-            answer, _ = ask(query, read_statement(f"SELECT * FROM {name(view)}"))
+            answer, _ = ask(query, read_statement(f"SELECT * FROM {quoted(view)}"))
             columns: list[list[Any]] = [column.to_pylist() for column in answer.read_all().columns]
         return list(zip(*columns, strict=True))

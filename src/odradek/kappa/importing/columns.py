@@ -1,4 +1,4 @@
-"""Columns of a source by name, and their SQL."""
+"""Columns of a source by name."""
 
 from __future__ import annotations
 
@@ -6,16 +6,6 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from odradek.kappa.errors import KappaError
-
-
-def quoted(name: str) -> str:
-    """An identifier in SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A string in SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def require_column(option: str, name: str, columns: Mapping[str, str]) -> str:

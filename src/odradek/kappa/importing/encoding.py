@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from odradek.kappa.errors import KappaError
-from odradek.kappa.importing.columns import literal, quoted, require_column
+from odradek.kappa.importing.columns import require_column
 from odradek.kappa.importing.options import ImportOptions, KeyFormat, ValueFormat
+from odradek.kappa.quoting import literal, quoted
 
 _ZONED = "TIMESTAMP WITH TIME ZONE"
 

@@ -75,14 +75,14 @@ class Limits:
     """What an import may use, and how long it waits.
 
     Attributes:
-        memory: DuckDB's memory_limit, such as `400MB`; what does not fit is sorted on disk.
+        memory_mb: For sorting; what does not fit is sorted on disk.
         scratch: Where the temporary directory is made; None is the system's.
         wait_s: How long brokers may be away before the import gives up.
         settle_s: How long an interrupted import's log must stay as it is before it is resumed.
         speed: Event time that passes in a second of real time, in seconds; None is full speed.
     """
 
-    memory: str = "400MB"
+    memory_mb: int = 400
     threads: int = 2
     scratch: str | None = None
     wait_s: float = 120.0

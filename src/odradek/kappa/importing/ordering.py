@@ -10,16 +10,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from odradek.kappa.decoding import connect
 from odradek.kappa.errors import KappaError
-from odradek.kappa.importing.columns import literal, quoted, require_column
+from odradek.kappa.importing.columns import require_column
 from odradek.kappa.importing.encoding import key_sql, value_sql
 from odradek.kappa.importing.options import EventTimeUnit, ImportOptions, Limits, NullEventTime
 from odradek.kappa.importing.source import Source, open_source
+from odradek.kappa.quoting import quoted
 
 BATCH_ROWS = 8192
 _WHOLE = ("BIGINT", "INTEGER", "UINTEGER", "UBIGINT")
@@ -124,16 +127,9 @@ def opened(options: ImportOptions, limits: Limits) -> Iterator[OrderedRows]:
     """The source in a DuckDB of its own, whose temporary directory is removed; DuckDB's errors become KappaError."""
     with tempfile.TemporaryDirectory(prefix="odradek-import-", dir=limits.scratch) as scratch:
         try:
-            with duckdb.connect() as connection:
-                for setting in (
-                    "autoinstall_known_extensions=false",
-                    "autoload_known_extensions=false",
-                    "TimeZone='UTC'",
-                    f"memory_limit={literal(limits.memory)}",
-                    f"threads={limits.threads}",
-                    f"temp_directory={literal(scratch)}",
-                ):
-                    connection.execute(f"SET {setting}")
+            with connect(memory_mb=limits.memory_mb, spill_to=Path(scratch)) as connection:
+                connection.execute(f"SET threads={limits.threads}")
+                connection.execute("SET preserve_insertion_order=true")  # Of rows of one time in a file.
                 yield OrderedRows(connection, options)
         except duckdb.Error as error:
             raise KappaError(f"SOURCE: {_first_line(error)}") from error

@@ -22,8 +22,6 @@ QUEUE_KIB = 65_536
 _STEP_S = 0.2
 _FULL_STEP_S = 0.005
 """A full queue frees itself without an event that would end a wait: only failures are reported."""
-_OVERHEAD_BYTES = 512
-"""Of a batch with one record: its own header, the record's, and this import's headers."""
 
 
 class RecordSender:

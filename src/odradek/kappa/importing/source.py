@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 
 from odradek.kappa.errors import KappaError
-from odradek.kappa.importing.columns import literal
 from odradek.kappa.importing.options import ImportOptions
+from odradek.kappa.quoting import literal
 
 ICEBERG = "iceberg:"
 _ICEBERG_VIEW = "iceberg_source"

@@ -4,9 +4,9 @@ import json
 
 import duckdb
 
-from odradek.kappa.decoding.session import name
 from odradek.kappa.definition.model import Topic
 from odradek.kappa.querying.structure import columns_of_all
+from odradek.kappa.quoting import quoted
 
 COLUMNS_MAX = 500
 """More different members than this in a topic's objects are no columns."""
@@ -35,8 +35,8 @@ def _times(connection: duckdb.DuckDBPyConnection, objects: str, schema: dict[str
         return {}
     spec = json.dumps(dict.fromkeys(texts, "VARCHAR"), ensure_ascii=False).replace("'", "''")
     always = ", ".join(
-        f"bool_and(read.{name(each)} IS NULL OR (length(read.{name(each)}) >= 10 "
-        f"AND try_cast(read.{name(each)} AS TIMESTAMPTZ) IS NOT NULL))"
+        f"bool_and(read.{quoted(each)} IS NULL OR (length(read.{quoted(each)}) >= 10 "
+        f"AND try_cast(read.{quoted(each)} AS TIMESTAMPTZ) IS NOT NULL))"
         for each in texts
     )
     row = connection.execute(

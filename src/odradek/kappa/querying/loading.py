@@ -4,10 +4,10 @@ import duckdb
 import pyarrow as pa
 
 from odradek.kappa.decoding import ERROR, OPERATION, columns_of, decoded
-from odradek.kappa.decoding.session import name
 from odradek.kappa.definition.model import Topic
 from odradek.kappa.errors import KappaError
 from odradek.kappa.querying.inference import inferred
+from odradek.kappa.quoting import quoted
 
 
 class Loading:
@@ -18,7 +18,7 @@ class Loading:
     ) -> None:
         self._connection = connection
         self._relation, self._topic_name, self._topic = relation, topic_name, topic
-        self._records, self.stored = name(f"{relation} records"), name(f"{relation} rows")
+        self._records, self.stored = quoted(f"{relation} records"), quoted(f"{relation} rows")
         connection.execute(f"CREATE TEMP TABLE {self._records} ({_RECORD_COLUMNS})")
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -65,7 +65,7 @@ class Loading:
 
     def show(self, *, as_changes: bool = False) -> None:
         """The relation that the statement names: rows, a table's current rows, or all of its changes."""
-        own = [name(column) for column in columns_of(self.topic)]
+        own = [quoted(column) for column in columns_of(self.topic)]
         columns = ", ".join((*_POSITION, *own)) if own else f"* EXCLUDE ({OPERATION}, {ERROR})"
         selected = f"SELECT {columns} FROM {self.stored}"
         if self.topic.table and as_changes:
@@ -75,7 +75,7 @@ class Loading:
                 f"SELECT * FROM {self.stored} QUALIFY row_number() OVER (PARTITION BY _key ORDER BY _offset DESC) = 1"
             )
             selected = f"SELECT {columns} FROM ({newest}) WHERE {OPERATION} = 'u'"
-        self._connection.execute(f"CREATE TEMP VIEW {name(self._relation)} AS {selected}")
+        self._connection.execute(f"CREATE TEMP VIEW {quoted(self._relation)} AS {selected}")
 
     def _decode(self, topic: Topic) -> None:
         """What was read moves on to the rows."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from odradek.kappa.decoding.session import name
 from odradek.kappa.errors import KappaError
+from odradek.kappa.quoting import quoted
 from odradek.kappa.views.plan import ViewPlan
 
 ROWS_MAX = 10_000
@@ -34,10 +34,10 @@ def read_lookup(plan: ViewPlan, query: Iterable[tuple[str, str]]) -> Lookup:
             limit = _limit(value)
         elif parameter not in _OWN:
             column, operator = _column(plan, parameter)
-            conditions.append(f"{name(column)} {operator} CAST(? AS {plan.output[column]})")
+            conditions.append(f"{quoted(column)} {operator} CAST(? AS {plan.output[column]})")
             values.append(value if value or operator != _OPERATORS[""] else None)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    columns = ", ".join(map(name, plan.output))
+    columns = ", ".join(map(quoted, plan.output))
     return Lookup(f"SELECT {columns} FROM result{where} ORDER BY ALL LIMIT {limit + 1}", values, limit)
 
 

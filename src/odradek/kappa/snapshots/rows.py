@@ -4,8 +4,8 @@ import duckdb
 import pyarrow as pa
 
 from odradek.kappa.decoding import ERROR, OPERATION, columns_of, decoded
-from odradek.kappa.decoding.session import name
 from odradek.kappa.definition.model import Topic
+from odradek.kappa.quoting import quoted
 from odradek.kappa.snapshots.errors import SnapshotError
 
 RAW = "_raw"
@@ -18,7 +18,9 @@ def snapshot_sql(topic: Topic, records: str) -> str:
     """SELECT over a relation of RECORDS."""
     kept = f"CASE WHEN {ERROR} IS NOT NULL THEN _value END" if columns_of(topic) else "_value"
     position = f"_partition, _offset, _timestamp::TIMESTAMP AS _timestamp, _key, _headers, {OPERATION}, {kept} AS {RAW}"
-    own = "".join(f", {name(column)}::{_stored(kind)} AS {name(column)}" for column, kind in columns_of(topic).items())
+    own = "".join(
+        f", {quoted(column)}::{_stored(kind)} AS {quoted(column)}" for column, kind in columns_of(topic).items()
+    )
     return f"SELECT {position}{own}, {ERROR} FROM ({decoded(topic, records)}) ORDER BY _partition, _offset"
 
 

@@ -2,7 +2,7 @@
 
 import duckdb
 
-from odradek.kappa.decoding.session import name
+from odradek.kappa.quoting import quoted
 from odradek.kappa.views.engine.lateness import REASON, judged_sql
 from odradek.kappa.views.plan import ViewPlan
 
@@ -19,9 +19,9 @@ def run_batch(connection: duckdb.DuckDBPyConnection, plan: ViewPlan, stream: str
     on_time = f'(SELECT * FROM "odradek judged" WHERE {REASON} IS NULL)'
     state = f"({plan.combine_sql.format(state=f'({plan.partial_sql.format(stream=on_time)})')})"
     joined = f"({plan.joined_sql.format(state=state)})"
-    columns = ", ".join(name(column) for column in plan.output)
+    columns = ", ".join(quoted(column) for column in plan.output)
     connection.execute(
-        f"CREATE TEMP TABLE {name(plan.name)} AS SELECT {columns} FROM ({plan.final_sql.format(joined=joined)})"
+        f"CREATE TEMP TABLE {quoted(plan.name)} AS SELECT {columns} FROM ({plan.final_sql.format(joined=joined)})"
     )
     late = connection.execute(f'SELECT count(*) FROM "odradek judged" WHERE {REASON} IS NOT NULL').fetchone()
     connection.execute('DROP TABLE "odradek judged"')

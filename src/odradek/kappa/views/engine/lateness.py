@@ -4,7 +4,7 @@ A record is late when its event time is earlier than the latest one at earlier o
 lateness. Records that cannot be read have no part in that.
 """
 
-from odradek.kappa.decoding.session import name
+from odradek.kappa.quoting import quoted
 
 REASON = "_reason"
 """Null for a row that counts; `late`, or `no event time`."""
@@ -12,7 +12,7 @@ REASON = "_reason"
 
 def judged_sql(rows: str, event_time: str, lateness_ms: int, seen: str) -> str:
     """SELECT over decoded rows of a stream, in any order. `seen`: relation of (partition, latest) before these rows."""
-    time = name(event_time)
+    time = quoted(event_time)
     earlier = (
         f"max({time}) OVER (PARTITION BY _partition ORDER BY _offset ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW)"
     )
@@ -27,5 +27,5 @@ def judged_sql(rows: str, event_time: str, lateness_ms: int, seen: str) -> str:
 
 def latest_sql(rows: str, event_time: str, seen: str) -> str:
     """What `seen` is after these rows."""
-    times = f"SELECT _partition AS partition, {name(event_time)} AS latest FROM {rows} UNION ALL FROM {seen}"
+    times = f"SELECT _partition AS partition, {quoted(event_time)} AS latest FROM {rows} UNION ALL FROM {seen}"
     return f"SELECT partition, max(latest) AS latest FROM ({times}) GROUP BY partition"

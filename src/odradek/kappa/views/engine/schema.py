@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from odradek.kappa.decoding.session import name
+from odradek.kappa.quoting import quoted
 from odradek.kappa.views.plan import Relation, ViewPlan, table_name
 
 _OWN = (
@@ -22,7 +22,7 @@ def require(connection: duckdb.DuckDBPyConnection, plan: ViewPlan, version: str)
         return
     with transaction(connection):
         for (table,) in connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall():
-            connection.execute(f"DROP TABLE {name(table)}")
+            connection.execute(f"DROP TABLE {quoted(table)}")
         for statement in _OWN:
             connection.execute(statement)
         _create(connection, plan)
@@ -52,7 +52,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def _create(connection: duckdb.DuckDBPyConnection, plan: ViewPlan) -> None:
     """State and result have the types that the plan's statements give."""
     for table in plan.tables:
-        connection.execute(f"CREATE TABLE {name(table_name(table.name))} (_key BLOB, {_columns(table)})")
+        connection.execute(f"CREATE TABLE {quoted(table_name(table.name))} (_key BLOB, {_columns(table)})")
     connection.execute(f"CREATE TABLE empty_stream ({_columns(plan.stream)})")
     connection.execute(f"CREATE TABLE state AS {plan.partial_sql.format(stream='empty_stream')} LIMIT 0")
     joined = f"({plan.joined_sql.format(state='state')})"
@@ -63,4 +63,4 @@ def _create(connection: duckdb.DuckDBPyConnection, plan: ViewPlan) -> None:
 
 
 def _columns(relation: Relation) -> str:
-    return ", ".join(f"{name(column)} {kind}" for column, kind in relation.columns.items())
+    return ", ".join(f"{quoted(column)} {kind}" for column, kind in relation.columns.items())

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import duckdb
 import msgspec
 
-from odradek.kappa.decoding.session import name
+from odradek.kappa.quoting import quoted
 from odradek.kappa.views.engine import schema
 from odradek.kappa.views.engine.errors import StateError
 from odradek.kappa.views.engine.lateness import REASON, judged_sql, latest_sql
@@ -78,7 +78,7 @@ class ViewState:
         run(f"CREATE OR REPLACE TEMP TABLE now_seen AS {latest_sql('judged', plan.stream.event_time, 'seen')}")
         run("DELETE FROM seen")
         run("INSERT INTO seen FROM now_seen")
-        time = name(plan.stream.event_time)
+        time = quoted(plan.stream.event_time)
         run(f"INSERT INTO late SELECT _partition, _offset, {time}, {REASON} FROM judged WHERE {REASON} IS NOT NULL")
         on_time = f"(SELECT * FROM judged WHERE {REASON} IS NULL)"
         run(f"CREATE OR REPLACE TEMP TABLE delta AS {plan.partial_sql.format(stream=on_time)}")
@@ -101,18 +101,18 @@ class ViewState:
     def _add_changes(self, relation: str, rows: str) -> Step:
         """Groups that the changed keys had before and have now are affected: their names may be the table's."""
         plan, run = self._plan, self._connection.execute
-        table = name(table_name(relation))
+        table = quoted(table_name(relation))
         newest = f"SELECT * FROM {rows} QUALIFY row_number() OVER (PARTITION BY _key ORDER BY _offset DESC) = 1"
         run(f"CREATE OR REPLACE TEMP TABLE changes AS {newest}")
         joins = [join for join in plan.joins if join.relation == relation]
-        key = name(joins[0].column)
+        key = quoted(joins[0].column)
         old = f"SELECT {key} AS key FROM {table} WHERE _key IN (SELECT _key FROM changes)"
         run(f"CREATE OR REPLACE TEMP TABLE touched AS {old} UNION ALL SELECT {key} FROM changes")
         touched = f"(SELECT state.* FROM state WHERE {' OR '.join(_touched(join) for join in joins)})"
         run(f"CREATE OR REPLACE TEMP TABLE affected AS {self._groups(touched)}")
         run(f"DELETE FROM {table} WHERE _key IN (SELECT _key FROM changes)")
         (columns,) = (each.columns for each in plan.tables if each.name == relation)
-        run(f"INSERT INTO {table} SELECT _key, {', '.join(map(name, columns))} FROM changes WHERE _op = 'u'")
+        run(f"INSERT INTO {table} SELECT _key, {', '.join(map(quoted, columns))} FROM changes WHERE _op = 'u'")
         run(f"INSERT INTO affected {self._groups(touched)}")
         return Step(0, 0, self._refresh())
 

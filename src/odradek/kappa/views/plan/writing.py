@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import duckdb
 
-from odradek.kappa.decoding.session import connect, name
+from odradek.kappa.decoding.session import connect
+from odradek.kappa.quoting import quoted
 from odradek.kappa.views.plan.errors import ViewError
 from odradek.kappa.views.plan.model import STATE, Join, Partial, Relation, ViewPlan, table_name
 from odradek.kappa.views.plan.sources import Sources
@@ -73,7 +74,7 @@ def _partial_sql(alias: str, parts: Parts) -> str:
     begins = [f"{_kept(each.begin)} AS {each.name}" for each in parts.partials]
     by = f" GROUP BY {', '.join(str(place + 1) for place in range(len(keys)))}" if keys else ""
     where = f" WHERE {_kept(' AND '.join(conditions))}" if conditions else ""
-    return f"SELECT {', '.join([*keys, *begins])} FROM {{stream}} AS {_kept(name(alias))}{hops}{where}{by}"
+    return f"SELECT {', '.join([*keys, *begins])} FROM {{stream}} AS {_kept(quoted(alias))}{hops}{where}{by}"
 
 
 def _combine_sql(parts: Parts) -> str:
@@ -91,16 +92,16 @@ def _joined_sql(parts: Parts) -> str:
 
 
 def _final_sql(parts: Parts) -> str:
-    columns = [f"{_kept(sql)} AS {_kept(name(column))}" for column, sql in parts.items]
+    columns = [f"{_kept(sql)} AS {_kept(quoted(column))}" for column, sql in parts.items]
     groups = [*parts.groups.values()]
     having = f" HAVING {_kept(parts.having)}" if parts.having else ""
     return f"SELECT {', '.join([*groups, *columns])} FROM {{joined}} AS joined{_group_by(groups)}{having}"
 
 
 def _joined(join: Join) -> str:
-    kind, alias = "LEFT JOIN" if join.is_left else "JOIN", name(join.alias)
-    condition = f"{alias}.{name(join.column)} = {STATE}.{join.key}"
-    return _kept(f" {kind} {name(table_name(join.relation))} AS {alias} ON {condition}")
+    kind, alias = "LEFT JOIN" if join.is_left else "JOIN", quoted(join.alias)
+    condition = f"{alias}.{quoted(join.column)} = {STATE}.{join.key}"
+    return _kept(f" {kind} {quoted(table_name(join.relation))} AS {alias} ON {condition}")
 
 
 def _group_by(columns: list[str]) -> str:
@@ -113,5 +114,5 @@ def _kept(sql: str) -> str:
 
 
 def _create(connection: duckdb.DuckDBPyConnection, table: str, relation: Relation) -> None:
-    columns = ", ".join(f"{name(column)} {kind}" for column, kind in relation.columns.items())
-    connection.execute(f"CREATE TABLE {name(table)} ({columns})")
+    columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in relation.columns.items())
+    connection.execute(f"CREATE TABLE {quoted(table)} ({columns})")
