@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -46,7 +47,7 @@ class Running:
 class Served:
     """As `Views`, of one."""
 
-    def __init__(self, view: Running) -> None:
+    def __init__(self, view: Any) -> None:
         self.running = {"totals": view}
 
 
@@ -87,6 +88,37 @@ def test_an_answer_says_which_offsets_it_reflects_and_whether_there_is_more(clie
     assert answer["offsets"] == {"flights": {"0": 4}}
     assert (len(answer["rows"]), answer["has_more"]) == (2, True)
     assert not client.get("/views/totals?limit=3").json()["has_more"]
+
+
+class Interrupted:
+    """A connection whose readers are overtaken: a step is made between the first two things that they ask."""
+
+    def __init__(self, view: Running) -> None:
+        self._view, self._asked = view, 0
+        self._cursor = view.connection.cursor()
+
+    def cursor(self) -> "Interrupted":
+        return self
+
+    def __enter__(self) -> "Interrupted":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cursor.close()
+
+    def execute(self, sql: str, values: object = None) -> Any:
+        if sql.startswith("SELECT"):
+            self._asked += 1
+            if self._asked == 2:
+                self._view.add(4, ("UA", 10))
+        return self._cursor.execute(sql, values)
+
+
+def test_rows_and_offsets_of_an_answer_are_of_one_moment(view: Running) -> None:
+    overtaken = SimpleNamespace(plan=view.plan, connection=Interrupted(view))
+    with TestClient(application(Served(overtaken))) as client:  # type: ignore[arg-type]
+        answer = client.get("/views/totals?carrier=UA")
+    assert (answer.json()["offsets"], totals(answer)) == ({"flights": {"0": 4}}, [("UA", 3)])
 
 
 def test_a_caller_can_wait_for_an_offset(client: TestClient, view: Running) -> None:

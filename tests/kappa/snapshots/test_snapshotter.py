@@ -111,6 +111,28 @@ def test_a_commit_whose_end_is_not_known_is_looked_up(settings: Settings, catalo
     job.close()
 
 
+def test_rows_and_the_offsets_they_reach_to_are_one_commit(
+    settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever commits of the catalog fail, none leaves rows there whose offsets are not."""
+    make(settings, "one-commit", 2)
+    job = Snapshotter(settings, catalog, "one-commit", topic_of())
+    commit, asked = catalog.commit_table, list[int]()
+
+    def every_second_fails(*arguments: Any) -> Any:
+        asked.append(len(asked))
+        if len(asked) % 2 == 0:
+            raise OSError("the catalog does not answer")
+        return commit(*arguments)
+
+    monkeypatch.setattr(catalog, "commit_table", every_second_fails)
+    for start in (0, 10, 20):
+        fill(settings, "one-commit", numbers(10, start=start))
+        take(job)
+    assert Counter(row["n"] for row in rows(catalog)) == Counter(range(30))
+    job.close()
+
+
 def test_a_commit_that_never_succeeds_is_an_error(settings: Settings, catalog: Catalog) -> None:
     make(settings, "never")
     fill(settings, "never", numbers(1, 1))

@@ -63,6 +63,16 @@ def test_a_step_that_does_not_begin_where_the_last_ended_changes_nothing(
     assert (state.offsets(), count(connection)) == ({("clicks", 0): 2}, 2)
 
 
+def test_a_step_of_which_one_partition_was_moved_by_another_changes_no_partition(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    state = ViewState(connection, PLAN, "1", 0)
+    state.add_rows(clicks(connection, 0, [1]), {("clicks", 0): (None, 1), ("clicks", 1): (None, 5)})
+    with pytest.raises(StateError, match=r"clicks-1 is at 5, not at 4"):
+        state.add_rows(clicks(connection, 1, [2]), {("clicks", 0): (1, 2), ("clicks", 1): (4, 6)})
+    assert (state.offsets(), count(connection)) == ({("clicks", 0): 1, ("clicks", 1): 5}, 1)
+
+
 def test_a_step_that_fails_changes_nothing(connection: duckdb.DuckDBPyConnection) -> None:
     state = ViewState(connection, PLAN, "1", 0)
     with pytest.raises(duckdb.Error):
