@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from odradek.testing import BrokerProcess
 from tests.cli.conftest import Cli
 from tests.kappa.support.topics import Settings, delete_before, fill, make
 
@@ -131,6 +132,32 @@ def test_what_cannot_be_done_is_told(cli: Cli, tmp_path: Path, arguments: tuple[
     failed = cli(*arguments, "-d", str(tmp_path / "kappa.yaml"))
     assert failed.code == 2
     assert told in failed.err
+
+
+def test_views_and_snapshots_go_on_when_their_broker_was_away(tmp_path: Path) -> None:
+    with BrokerProcess() as broker:
+        cli = Cli(broker.bootstrap)
+        definition, settings = defined(cli, tmp_path, "kappa_away", 100)
+        views = cli.start("kappa", "up", "-d", definition, "--http", "127.0.0.1:0")
+        snapshot = cli.start("snapshot", "-d", definition, "--follow")
+        try:
+            assert views.stdout is not None
+            assert snapshot.stdout is not None
+            address = re.search(r"http://\S+", views.stdout.readline().decode())
+            assert address is not None
+            snapshot.stdout.readline()
+            broker.stop()
+            assert views.stderr is not None
+            assert b"trying again in" in views.stderr.readline()
+            broker.start()
+            fill(settings, "kappa_away", records(10))
+            wanted = {"wait": "kappa_away:0:54", "timeout": "60"}
+            assert httpx2.get(f"{address[0]}/totals", params=wanted, timeout=90).status_code == 200
+        finally:
+            for process in (views, snapshot):
+                process.terminate()
+                process.communicate()
+        assert [views.returncode, snapshot.returncode] == [143, 143]
 
 
 def test_two_at_a_time_are_one_too_many(cli: Cli, tmp_path: Path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from odradek.cli.errors import CommandError, UsageError
+from odradek.cli.errors import CommandError, UsageError, tell
 
 if TYPE_CHECKING:
     from odradek.kappa.definition import Definition
 
+Result = TypeVar("Result")
+
+RETRY_S = 2.0
 DEFAULT_DEFINITION = Path("kappa.yaml")
 _EXTRA = ("duckdb", "pyarrow", "sqlglot", "pyiceberg", "jsonschema", "yaml", "starlette", "uvicorn")
 
@@ -36,6 +40,18 @@ def kappa_errors() -> Iterator[None]:
         if error.name is None or error.name.split(".")[0] not in _EXTRA:
             raise
         raise UsageError(f"{error.name} is not installed: pip install 'odradek[kappa]'") from error
+
+
+def tried_again(action: Callable[[], Result], otherwise: Result) -> Result:
+    """For what goes on without end: a broker that does not answer is told, and asked again after RETRY_S."""
+    from odradek.kappa.client.errors import LogError
+
+    try:
+        return action()
+    except LogError as error:
+        tell(f"{error}; trying again in {RETRY_S:g} s")
+        time.sleep(RETRY_S)
+        return otherwise
 
 
 def read_definition(path: Path | None) -> Definition:

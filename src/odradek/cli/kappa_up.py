@@ -98,10 +98,12 @@ def _once(session: Session, views: Views) -> None:
 
 
 def _serve(views: Views, host: str, port: int, token: str | None) -> None:
+    from odradek.cli.kappa import tried_again
+
     with serving(views, host, port, token) as address:
         write_line(f"serving {plural(len(views.running), 'view')} at http://{address}/views")
         while True:
-            if views.catch_up() == 0:
+            if tried_again(views.catch_up, 1) == 0:
                 threading.Event().wait(LOOK_S)
 
 

@@ -71,10 +71,12 @@ def snapshot(
 
 
 def _follow(session: Session, names: list[str], jobs: list[tuple[Snapshotter, int, Pace]]) -> None:
+    from odradek.cli.kappa import tried_again
+
     time.sleep(LOOK_S)
     for name, (job, limit, pace) in zip(names, jobs, strict=True):
-        if pace.is_due(_now_ms(), job.waiting()):
-            _take(session, job, name, limit, pace)
+        if pace.is_due(_now_ms(), tried_again(job.waiting, 0)):
+            tried_again(lambda: _take(session, job, name, limit, pace), dict[str, object]())  # noqa: B023 - called at once
 
 
 def _take(session: Session, job: Snapshotter, name: str, limit: int, pace: Pace) -> dict[str, object]:

@@ -34,6 +34,11 @@ def test_records_that_were_deleted_too_early_are_counted() -> None:
         Positions.of(LOG).moved({0: 5}).left({0: Range(7, 8)}, "lake.t", "t")
 
 
+def test_a_log_that_ends_before_what_was_read_of_it_is_an_error() -> None:
+    with pytest.raises(SnapshotError, match=r"t-0 ends at 3 and lake\.t at 5: it lost records"):
+        Positions.of(LOG).moved({0: 5}).left({0: Range(0, 3)}, "lake.t", "t")
+
+
 def test_another_log_is_refused() -> None:
     for other in (Identity("cluster", "another"), Identity("another", "topic-id")):
         with pytest.raises(SnapshotError, match=r"lake\.t holds another log than t is today"):

@@ -209,6 +209,23 @@ def test_a_topic_made_again_does_not_go_into_the_old_table(settings: Settings, c
         Snapshotter(settings, catalog, "renewed", topic_of())
 
 
+def test_a_topic_made_again_while_a_job_is_open_is_noticed_whatever_it_holds(
+    settings: Settings, catalog: Catalog
+) -> None:
+    make(settings, "renewed-meanwhile")
+    fill(settings, "renewed-meanwhile", numbers(3, 1))
+    job = Snapshotter(settings, catalog, "renewed-meanwhile", topic_of())
+    take(job)
+    for count in (1, 9):
+        delete_topic(settings, "renewed-meanwhile")
+        make(settings, "renewed-meanwhile")
+        fill(settings, "renewed-meanwhile", numbers(count, 1))
+        with pytest.raises(SnapshotError, match="holds another log than renewed-meanwhile is today"):
+            take(job)
+    assert len(rows(catalog)) == 3
+    job.close()
+
+
 def test_records_deleted_before_their_snapshot_are_an_error(settings: Settings, catalog: Catalog) -> None:
     make(settings, "gone")
     fill(settings, "gone", numbers(3, 1))

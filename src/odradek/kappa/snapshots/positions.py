@@ -41,7 +41,11 @@ class Positions(Struct, frozen=True):
                     f"{topic}-{partition} begins at {each.start:,} by now, {table} ends before {start:,}: "
                     f"{each.start - start:,} records were deleted before they were in the snapshot"
                 )
-            found[partition] = Range(start, max(start, each.end))
+            if each.end < start:
+                raise SnapshotError(
+                    f"{topic}-{partition} ends at {each.end:,} and {table} at {start:,}: it lost records"
+                )
+            found[partition] = Range(start, each.end)
         return found
 
     def moved(self, to: dict[int, int]) -> "Positions":

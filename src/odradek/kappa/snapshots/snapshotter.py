@@ -53,6 +53,7 @@ class Snapshotter:
     def take(self, size: int) -> Iterator[Taken]:
         """All that the log holds now and the table does not, in commits of about so many bytes of records."""
         ends = self._topics.bounds(self._topic_name)
+        self.positions.check(self._topics.identity(self._topic_name), self.table.name, self._topic_name)
         while any(each.start < each.end for each in self._left(ends).values()):
             yield self._commit(self._left(ends), size)
             self.table.expire()

@@ -35,7 +35,8 @@ class Inputs:
         self._topics = Topics(settings)
         names = [*(table.name for table in plan.tables), plan.stream.name]
         self._inputs = {name: definition.topics[name] for name in names}
-        logs = {name: "/".join(self._topics.identity(name)) for name in names}
+        self._identities = {name: self._topics.identity(name) for name in names}
+        logs = {name: "/".join(each) for name, each in self._identities.items()}
         self.state = ViewState(connection, plan, version_of(plan, logs), lateness_ms(self._inputs[plan.stream.name]))
         self.skipped = 0
         """Records that cannot be read, since it was made."""
@@ -75,8 +76,20 @@ class Inputs:
                     f"{topic}-{partition} begins at {each.start:,} by now and the view is at {start:,}: "
                     f"records were deleted before it read them"
                 )
-            found[partition] = Range(each.start if start is None else start, max(each.end, start or 0))
+            found[partition] = Range(each.start if start is None else start, each.end)
+        if any(each.start != each.end for each in found.values()):
+            self._check_identity(topic)
+        for partition, each in found.items():
+            if each.end < each.start:
+                raise StateError(
+                    f"{topic}-{partition} ends at {each.end:,} and the view is at {each.start:,}: it lost records"
+                )
         return found
+
+    def _check_identity(self, topic: str) -> None:
+        """Before anything else is read: offsets of another log mean nothing to the state."""
+        if self._topics.identity(topic) != self._identities[topic]:
+            raise StateError(f"{topic} was made again since the view began to read it: start anew")
 
     def _batches(self, topic: str, parts: Mapping[int, Range]) -> Iterator[tuple[pa.RecordBatch, Moves]]:
         """Each with what it moves; in the end what compaction left empty at the end of a partition."""
